@@ -1,0 +1,328 @@
+import type { Duplex } from "node:stream";
+import { clearTimeout, setTimeout } from "node:timers";
+import type { Logger } from "../log.ts";
+import { Bindings, type Handler } from "./bindings.ts";
+import { Calls, type Patience } from "./calls.ts";
+import { CallError, RemoteError, toException } from "./errors.ts";
+import { type FrameLimits, FrameReader, MAX_FRAME_SIZE } from "./frame_reader.ts";
+import {
+  ERROR,
+  encodeMessage,
+  type Failure,
+  INVOKE,
+  type Invoke,
+  type Message,
+  type Options,
+  RELEASE,
+  RETURN,
+  type Result,
+  THROW,
+  YIELD,
+} from "./messages.ts";
+import { MAX_NESTING } from "./scan.ts";
+import { ObjectReference, plain, RemoteException, symbol } from "./values.ts";
+
+/** What one connection may cost this side. */
+export interface ConnectionLimits extends FrameLimits {
+  /** Calls of the peer that are being served (default 256). */
+  readonly serving?: number;
+  /** Calls to the peer that wait for their answer (default 1024). */
+  readonly calls?: number;
+  /** Bytes that the peer has not read (default 1 MiB). A first frame always goes out. */
+  readonly unsentSize?: number;
+  /** Objects without a name that the peer holds (default 1024). */
+  readonly temporaries?: number;
+  /** How long an accepted peer may take for its first whole frame (default 10 000). */
+  readonly firstFrameMs?: number;
+}
+
+export interface ConnectionOptions {
+  /** A `Socket`, connected or connecting, or any other stream of bytes in both directions. */
+  readonly socket: Duplex;
+  /** Whether the peer connected to this side. The side that connects has the odd ids. */
+  readonly accepting: boolean;
+  readonly log: Logger;
+  readonly limits?: ConnectionLimits;
+  /** Called once, when the connection has ended, with the reason. */
+  readonly onClose?: (reason: string) => void;
+}
+
+export interface InvokeOptions extends Patience {
+  /** Keyword arguments. */
+  readonly options?: Options;
+}
+
+/**
+ * One end of an async-bus connection: serves the peer's calls to objects bound here, and calls
+ * objects bound there. It ends when either side closes it, when the socket fails, or when the peer
+ * breaks the protocol or a limit (which is logged). Nothing that a peer sends can throw here.
+ *
+ * Bind objects before the event loop turns: the peer may call at once.
+ *
+ * @example
+ * ```ts
+ * const connection = new Connection({ socket: connect(path), accepting: false, log: console });
+ * console.log(plain(await connection.invoke("supervisor", "status")));
+ * connection.close();
+ * ```
+ */
+export class Connection {
+  /** Who the peer is, in log lines. */
+  label = "peer";
+
+  /**
+   * Whether the peer may leave its bytes unread, as a worker does that is busy or stopped. Calls to
+   * it then fail and answers to it are dropped, where any other peer would be disconnected.
+   */
+  patient = false;
+
+  readonly #socket: Duplex;
+  readonly #log: Logger;
+  readonly #limits: Required<ConnectionLimits>;
+  readonly #onClose: (reason: string) => void;
+  readonly #reader: FrameReader;
+  readonly #bindings: Bindings;
+  readonly #firstFrame: ReturnType<typeof setTimeout> | undefined;
+
+  readonly #calls = new Calls();
+  #nextId: number;
+  #serving = 0;
+  #closed = false;
+
+  constructor({ socket, accepting, log, limits, onClose = () => {} }: ConnectionOptions) {
+    this.#socket = socket;
+    this.#log = log;
+    this.#onClose = onClose;
+    this.#nextId = accepting ? 2 : 1;
+    this.#limits = {
+      frameSize: MAX_FRAME_SIZE,
+      nesting: MAX_NESTING,
+      serving: 256,
+      calls: 1024,
+      unsentSize: 1024 * 1024,
+      temporaries: 1024,
+      firstFrameMs: 10_000,
+      ...limits,
+    };
+    this.#reader = new FrameReader(this.#limits);
+    this.#bindings = new Bindings(this.#limits.temporaries);
+
+    if (accepting) {
+      const { firstFrameMs } = this.#limits;
+      const late = () => this.#drop(`no whole frame within ${firstFrameMs} ms`);
+      this.#firstFrame = setTimeout(late, firstFrameMs).unref();
+    }
+
+    socket.on("data", (chunk: Uint8Array) => this.#read(chunk));
+    // A peer that has only ended its own side could still read. Waiting for that is how the
+    // original deadlocks.
+    socket.on("end", () => this.#end("peer closed the connection"));
+    socket.on("error", (error: Error) => this.#end(`connection failed: ${error.message}`));
+    socket.on("close", () => this.#end("connection closed"));
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Ends the connection; `onClose` is told `reason`. Calls that wait for an answer fail. */
+  close(reason = "closed by this side"): void {
+    this.#end(reason);
+  }
+
+  /**
+   * Lets the peer call `methods` of the object `name`, and no others. The result stands for the
+   * object in arguments.
+   */
+  bind(name: string, methods: Readonly<Record<string, Handler>>): ObjectReference {
+    this.#bindings.bind(name, methods);
+    return new ObjectReference(symbol(name));
+  }
+
+  /**
+   * An object without a name, to be passed to the peer: `handler` answers all its methods until the
+   * peer releases it. The same handler is the same object.
+   *
+   * @throws {RemoteError} if the peer holds too many of them.
+   */
+  bindTemporary(handler: Handler): ObjectReference {
+    return new ObjectReference(this.#bindings.bindTemporary(handler));
+  }
+
+  /**
+   * Calls a method of the peer's object `target`: a name, or a reference that the peer has sent.
+   *
+   * @throws {RemoteError} if the peer answers with an exception.
+   * @throws {CallError} if there is no answer.
+   */
+  async invoke(
+    target: string | ObjectReference,
+    method: string,
+    positional: readonly unknown[] = [],
+    { options = {}, ...patience }: InvokeOptions = {},
+  ): Promise<unknown> {
+    patience.signal?.throwIfAborted();
+    const { calls, unsentSize } = this.#limits;
+    if (this.#calls.size >= calls) {
+      throw new CallError(`Cannot call "${method}": ${calls} calls are open`, "busy");
+    }
+    const id = this.#nextId;
+    const object = typeof target === "string" ? symbol(target) : target.name;
+    const block = false;
+    const call: Invoke = {
+      type: INVOKE,
+      id,
+      object,
+      method,
+      arguments: positional,
+      options,
+      block,
+    };
+    if (!this.#send(this.#encode(call))) {
+      throw this.#closed
+        ? new CallError(`Cannot call "${method}": connection is closed`, "closed")
+        : new CallError(`Cannot call "${method}": would exceed ${unsentSize} unsent bytes`, "busy");
+    }
+    this.#nextId += 2;
+    return await this.#calls.wait(id, method, patience);
+  }
+
+  #read(chunk: Uint8Array): void {
+    if (this.#closed) return;
+    try {
+      for (const message of this.#reader.read(chunk)) {
+        clearTimeout(this.#firstFrame);
+        this.#receive(message);
+        if (this.#closed) return;
+      }
+    } catch (error) {
+      this.#drop((error as Error).message);
+    }
+  }
+
+  #receive(message: Message): void {
+    switch (message.type) {
+      case INVOKE:
+        this.#serve(message);
+        break;
+      case RETURN:
+        this.#calls.resolve(message.id, message.result);
+        break;
+      case ERROR: {
+        const { className, message: words } = message.exception;
+        this.#calls.reject(message.id, new RemoteError(words, className));
+        break;
+      }
+      case THROW: {
+        const error = new RemoteError(
+          `uncaught throw ${tagText(message.tag)}`,
+          "UncaughtThrowError",
+        );
+        this.#calls.reject(message.id, error);
+        break;
+      }
+      case YIELD:
+        // The peer waits for a block that it was not given.
+        if (this.#calls.has(message.id)) this.#fail(message.id, new RemoteError("no block given"));
+        break;
+      case RELEASE:
+        this.#bindings.release(message.object);
+        break;
+      default:
+      // Next and Close are answers to a Yield, and none is ever sent from here.
+    }
+  }
+
+  #serve({ id, object, method, arguments: positional, options }: Invoke): void {
+    if (this.#serving >= this.#limits.serving) {
+      this.#drop(`more than ${this.#limits.serving} calls at once`);
+      return;
+    }
+    const handler = this.#bindings.find(object, method);
+    if (handler instanceof RemoteException) {
+      this.#answer({ type: ERROR, id, exception: handler });
+      return;
+    }
+    let result: unknown;
+    try {
+      result = handler(positional, options, { connection: this, method });
+    } catch (error) {
+      this.#fail(id, error);
+      return;
+    }
+    if (!(result instanceof Promise)) {
+      this.#answer({ type: RETURN, id, result });
+      return;
+    }
+    this.#serving++;
+    result
+      .then(
+        (value: unknown) => this.#answer({ type: RETURN, id, result: value }),
+        (error: unknown) => this.#fail(id, error),
+      )
+      .finally(() => this.#serving--);
+  }
+
+  #fail(id: number, error: unknown): void {
+    this.#answer({ type: ERROR, id, exception: toException(error) });
+  }
+
+  /** Sends what the peer waits for; if that cannot be encoded, the peer gets to know why. */
+  #answer(message: Result | Failure): void {
+    if (this.#closed) return;
+    let frame: Uint8Array;
+    try {
+      frame = this.#encode(message);
+    } catch (error) {
+      const exception = toException(error);
+      frame = encodeMessage({ type: ERROR, id: message.id, exception });
+    }
+    if (!this.#send(frame)) this.#log.debug(`Dropped an answer that ${this.label} does not read`);
+  }
+
+  #encode(message: Message): Uint8Array {
+    const frame = encodeMessage(message);
+    if (frame.length <= this.#limits.frameSize) return frame;
+    throw new RangeError(
+      `Cannot send frame of ${frame.length} bytes: limit is ${this.#limits.frameSize} bytes`,
+    );
+  }
+
+  /** False if `frame` was not sent: the connection is closed, or the peer leaves too much unread. */
+  #send(frame: Uint8Array): boolean {
+    if (this.#closed) return false;
+    const unsent = this.#socket.writableLength;
+    const { unsentSize } = this.#limits;
+    if (unsent > 0 && unsent + frame.length > unsentSize) {
+      if (!this.patient) this.#drop(`would exceed ${unsentSize} unsent bytes`);
+      return false;
+    }
+    this.#socket.write(frame);
+    return true;
+  }
+
+  /** Ends the connection because the peer has gone too far. */
+  #drop(reason: string): void {
+    if (this.#closed) return;
+    this.#log.warn(`Disconnected ${this.label}: ${reason}`);
+    this.#end(reason);
+  }
+
+  #end(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#firstFrame);
+    this.#socket.destroy();
+    this.#calls.rejectAll(new CallError(`Cannot wait for an answer: ${reason}`, "closed"));
+    try {
+      this.#onClose(reason);
+    } catch (error) {
+      this.#log.error(`Cannot tell of the end of ${this.label}`, error);
+    }
+  }
+}
+
+function tagText(tag: unknown): string {
+  const value = plain(tag);
+  return typeof value === "object" ? "" : String(value).slice(0, 100);
+}

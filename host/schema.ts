@@ -1,0 +1,205 @@
+import {
+  type Field,
+  type FieldOptions,
+  makeField,
+  nameProblem,
+  optionsProblem,
+  type Problem,
+} from "./field.ts";
+import {
+  type FieldType,
+  type FieldTypeAlias,
+  isFieldType,
+  resolveAlias,
+  sizeOf,
+} from "./field_type.ts";
+
+export type { Aggregate, Field, FieldOptions, Kind } from "./field.ts";
+export { type FieldType, type FieldTypeAlias, sizeOf, typeCode } from "./field_type.ts";
+
+/** What `Schema.build` takes: a type, or a type with options, per name. */
+export type SchemaDefinition = Readonly<Record<string, FieldDefinition>>;
+
+export type FieldDefinition =
+  | FieldType
+  | FieldTypeAlias
+  | (FieldOptions & { readonly type: FieldType | FieldTypeAlias });
+
+/** A field as it goes over the wire. Ruby knows the first three elements and ignores the fourth. */
+export type Row = [name: string, type: FieldType, offset: number, options?: FieldOptions];
+
+/** A foreign row that was dropped. */
+export interface RejectedRow {
+  readonly index: number;
+  /** Fit for a log line; null if the row has no name. */
+  readonly name: string | null;
+  readonly reason: string;
+}
+
+/** A schema of more rows is refused as a whole. */
+export const MAX_ROWS = 4096;
+
+/**
+ * The fields of a segment, in the order in which they were declared.
+ *
+ * @example
+ * ```ts
+ * const schema = Schema.build({
+ *   requests_total: "u64",
+ *   requests_active: "u32",
+ *   memory: { type: "u64", aggregate: "max", unit: "bytes" },
+ * });
+ * ```
+ */
+export class Schema<Name extends string = string> {
+  readonly fields: readonly Field<Name>[];
+  /** Bytes from the start of the segment to the end of the last field. */
+  readonly size: number;
+  readonly #byName: ReadonlyMap<string, Field<Name>>;
+
+  private constructor(fields: readonly Field<Name>[]) {
+    this.fields = fields;
+    this.size = Math.max(0, ...fields.map((field) => field.offset + sizeOf(field.type)));
+    this.#byName = new Map(fields.map((field) => [field.name, field]));
+  }
+
+  /**
+   * Lays out fields in the order of the definition, each aligned to its size: only aligned values
+   * can be stored and read whole. Throws a TypeError or RangeError that names the field at fault.
+   */
+  static build<const Definition extends SchemaDefinition>(
+    definition: Definition,
+  ): Schema<keyof Definition & string> {
+    if (typeof definition !== "object" || definition === null) {
+      throw new TypeError("Cannot build a schema: the definition is not an object");
+    }
+    let offset = 0;
+    const fields = Object.entries(definition).map(([name, value]) => {
+      const options = typeof value === "string" ? { type: value } : value;
+      const problem =
+        nameProblem(name) ?? optionsProblem(name, options) ?? typeProblem(options.type);
+      if (problem !== null) throw problemError(name, problem);
+
+      const type = resolveAlias(options.type) as FieldType;
+      const size = sizeOf(type);
+      offset = Math.ceil(offset / size) * size;
+      const field = makeField(name as keyof Definition & string, type, offset, options);
+      offset += size;
+      return field;
+    });
+    if (fields.length > MAX_ROWS) {
+      throw new RangeError(
+        `Cannot build a schema of ${fields.length} fields: the limit is ${MAX_ROWS}`,
+      );
+    }
+    return new Schema(fields);
+  }
+
+  /**
+   * A schema with a given layout, such as the packed one of the Ruby original. Fields that are not
+   * aligned can be written through an `Observer`, but have no `Metric`. Throws a RangeError for the
+   * first row that is not in order.
+   */
+  static fromRows(rows: readonly Row[]): Schema {
+    const parsed = parseRows(rows, Number.MAX_SAFE_INTEGER);
+    if (parsed === null) {
+      throw new RangeError(
+        `Cannot build a schema of ${rows.length} rows: 1 to ${MAX_ROWS} are allowed`,
+      );
+    }
+    const rejected = parsed.rejected[0];
+    if (rejected !== undefined) {
+      throw new RangeError(
+        `Cannot build a schema: row ${rejected.index}, field "${rejected.name}": ${rejected.reason}`,
+      );
+    }
+    return new Schema(parsed.fields);
+  }
+
+  /** The field of this name, if there is one. */
+  field(name: string): Field<Name> | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** The form that goes over the wire. Options that were not given are left out. */
+  toRows(): Row[] {
+    return this.fields.map(({ name, type, offset, kind, aggregate, unit, help, declared }) => {
+      const options: FieldOptions = {
+        ...(declared.kind && { kind }),
+        ...(declared.aggregate && { aggregate }),
+        ...(unit !== undefined && { unit }),
+        ...(help !== undefined && { help }),
+      };
+      return Object.keys(options).length > 0 ? [name, type, offset, options] : [name, type, offset];
+    });
+  }
+}
+
+/**
+ * Reads the rows of a foreign worker. Nothing about them is taken for granted: a row that is not in
+ * order is dropped with a reason, and the others are kept. A later row of the same name replaces
+ * type, offset and options of an earlier one, in its place.
+ *
+ * Returns null where there is no schema at all: not an array, no rows, or more than `MAX_ROWS`.
+ */
+export function parseRows(
+  rows: unknown,
+  segmentSize: number,
+): { fields: Field[]; rejected: RejectedRow[] } | null {
+  if (!Array.isArray(rows) || rows.length === 0 || rows.length > MAX_ROWS) return null;
+  const fields = new Map<string, Field>();
+  const rejected: RejectedRow[] = [];
+  for (const [index, row] of rows.entries()) {
+    const problem = rowProblem(row, segmentSize);
+    if (problem === null) {
+      const [name, type, offset, options] = row as Row;
+      fields.set(name, makeField(name, type, offset, options ?? {}));
+    } else {
+      const name: unknown = Array.isArray(row) ? row[0] : null;
+      rejected.push({
+        index,
+        name: typeof name === "string" ? printable(name) : null,
+        reason: problem.reason,
+      });
+    }
+  }
+  return { fields: [...fields.values()], rejected };
+}
+
+function rowProblem(row: unknown, segmentSize: number): Problem | null {
+  if (!Array.isArray(row) || row.length < 3) {
+    return { error: TypeError, reason: "the row is not [name, type, offset]" };
+  }
+  const [name, type, offset, options]: unknown[] = row;
+  const problem = nameProblem(name) ?? optionsProblem(name as string, options ?? {});
+  if (problem !== null) return problem;
+  if (!isFieldType(type)) return unknownType(type);
+  if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0) {
+    return { error: RangeError, reason: "the offset is not a whole number of bytes" };
+  }
+  if (offset + sizeOf(type) > segmentSize) {
+    const end = offset + sizeOf(type);
+    return { error: RangeError, reason: `it ends at byte ${end}, the segment at ${segmentSize}` };
+  }
+  return null;
+}
+
+function typeProblem(type: unknown): Problem | null {
+  if (typeof type !== "string") return { error: TypeError, reason: "the type is not a string" };
+  return isFieldType(resolveAlias(type)) ? null : unknownType(type);
+}
+
+function unknownType(type: unknown): Problem {
+  const name = typeof type === "string" ? `"${printable(type)}"` : `of class ${typeof type}`;
+  return { error: RangeError, reason: `unknown type ${name}` };
+}
+
+function problemError(name: string, problem: Problem): Error {
+  return new problem.error(`Cannot build field "${printable(name)}": ${problem.reason}`);
+}
+
+/** Foreign text for a log line: on one line, and not long. */
+function printable(text: string): string {
+  const short = text.length > 64 ? `${text.slice(0, 64)}…` : text;
+  return short.replaceAll(/\p{Cc}/gu, "\ufffd");
+}

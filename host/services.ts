@@ -1,0 +1,320 @@
+// Which fields each service has, which accumulator sums each of them, and in which order they are
+// reported. Names live here; the core knows numbers only.
+
+import { COUNTER, LAST, MAX, MIN, NONE, SUM } from "../assembly/layout.ts";
+import { exactJson } from "./exact_json.ts";
+import type { Aggregate, Field } from "./field.ts";
+import type { Logger } from "./log.ts";
+import type { Value } from "./sampler.ts";
+import type { SegmentAllocator } from "./segment_allocator.ts";
+
+const AGGREGATES: Readonly<Record<Aggregate, number>> = {
+  sum: SUM,
+  min: MIN,
+  max: MAX,
+  last: LAST,
+};
+
+/** Counters that no worker reports any more are kept for totals, up to this many a service. */
+const KEPT_FIELDS = 4096;
+
+/** Values by field name; a null-prototype object. */
+export type ServiceData = Record<string, Value> & { worker_count: number };
+
+/** One field of one service, whatever the schemas of its workers. */
+interface ServiceField {
+  readonly name: string;
+  readonly accumulator: number;
+  /** The declaration that holds: the first explicit one, else the first. */
+  declaration: Field;
+  /** How many groups have it. */
+  groups: number;
+  warned: boolean;
+}
+
+class Service {
+  readonly name: string;
+  readonly fields: Map<string, ServiceField> = new Map();
+  readonly groups: Set<Group> = new Set();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get workerCount(): number {
+    let count = 0;
+    for (const group of this.groups) count += group.live;
+    return count;
+  }
+}
+
+/** The workers of a service that share a schema. */
+export class Group {
+  /** Index in the core. */
+  readonly index: number;
+  readonly service: Service;
+  readonly fields: readonly Field[];
+  readonly key: string;
+  live = 0;
+  /** Everything else that needs the group: detached segments, and departed workers' rows. */
+  references = 0;
+
+  constructor(index: number, service: Service, fields: readonly Field[], key: string) {
+    this.index = index;
+    this.service = service;
+    this.fields = fields;
+    this.key = key;
+  }
+}
+
+/** How to write the values of one service: its fields in order, and where the count goes. */
+interface Report {
+  readonly service: Service;
+  readonly fields: readonly ServiceField[];
+  readonly countPosition: number;
+}
+
+export class Services {
+  readonly #allocator: SegmentAllocator;
+  readonly #log: Logger;
+  readonly #maxServices: number;
+  readonly #services: Map<string, Service> = new Map();
+  readonly #groups: Map<string, Group> = new Map();
+  /** Recomputed when membership has changed. */
+  #reports: readonly Report[] | null = null;
+
+  constructor(allocator: SegmentAllocator, maxServices: number, log: Logger) {
+    this.#allocator = allocator;
+    this.#maxServices = maxServices;
+    this.#log = log;
+  }
+
+  /** The groups' indices in the core. */
+  *groupIndices(): Generator<number> {
+    for (const group of this.#groups.values()) yield group.index;
+  }
+
+  get size(): number {
+    return this.#services.size;
+  }
+
+  /** Membership has changed: the order of services and fields may be another. */
+  changed(): void {
+    this.#reports = null;
+  }
+
+  /** The group of workers of `serviceName` with these fields. */
+  group(serviceName: string, fields: readonly Field[]): Group {
+    const key = JSON.stringify([serviceName, fields]);
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const service = this.#services.get(serviceName) ?? new Service(serviceName);
+    const added: ServiceField[] = [];
+    for (const field of fields) added.push(this.#field(service, field));
+    const accumulators = new Map(added.map((field) => [field.name, field.accumulator]));
+    const index = this.#allocator.compile(fields, ({ name }) => accumulators.get(name)!);
+    for (const field of added) field.groups++;
+    const group = new Group(index, service, fields, key);
+    this.#groups.set(key, group);
+    service.groups.add(group);
+    if (!this.#services.has(serviceName)) {
+      this.#services.set(serviceName, service);
+      this.#forgetOldServices();
+    }
+    this.changed();
+    return group;
+  }
+
+  #field(service: Service, declaration: Field): ServiceField {
+    const { core } = this.#allocator;
+    const known = service.fields.get(declaration.name);
+    if (known === undefined) {
+      const accumulator = core.checked(
+        core.exports.accumulator(aggregateCode(declaration)),
+        `add field "${declaration.name}"`,
+      );
+      const field = { name: declaration.name, accumulator, declaration, groups: 0, warned: false };
+      service.fields.set(declaration.name, field);
+      return field;
+    }
+    this.#reconcile(service, known, declaration);
+    return known;
+  }
+
+  /** Schemas of one service may differ: an explicit declaration beats a default. */
+  #reconcile(service: Service, field: ServiceField, offered: Field): void {
+    const held = field.declaration;
+    const same =
+      held.kind === offered.kind &&
+      held.aggregate === offered.aggregate &&
+      held.unit === offered.unit;
+    const replaces = isDeclared(offered) && !isDeclared(held);
+    if (replaces) {
+      field.declaration = offered;
+      this.#allocator.core.exports.define(field.accumulator, aggregateCode(offered));
+    }
+    if (same || field.warned) return;
+    field.warned = true;
+    this.#log.warn(
+      `Field "${field.name}" of service "${service.name}" is declared in two ways: ` +
+        `${describe(held)} and ${describe(offered)}, using ${describe(field.declaration)}`,
+    );
+  }
+
+  /** Drops a group that nothing needs any more, and what only it needed. */
+  release(group: Group): void {
+    if (group.live > 0 || group.references > 0 || this.#groups.get(group.key) !== group) return;
+    const { core } = this.#allocator;
+    const { service } = group;
+    core.checked(core.exports.dissolve(group.index), "dissolve a group");
+    this.#groups.delete(group.key);
+    service.groups.delete(group);
+    for (const { name } of group.fields) {
+      const field = service.fields.get(name)!;
+      field.groups--;
+      if (field.groups === 0 && field.declaration.kind !== "counter") this.#forget(service, field);
+    }
+    this.#forgetOldFields(service);
+    if (service.groups.size === 0 && service.fields.size === 0) this.#services.delete(service.name);
+    this.#forgetOldServices();
+    this.changed();
+  }
+
+  #forget(service: Service, field: ServiceField): void {
+    service.fields.delete(field.name);
+    this.#allocator.core.exports.forget(field.accumulator);
+  }
+
+  #forgetOldFields(service: Service): void {
+    for (const field of service.fields.values()) {
+      if (service.fields.size <= KEPT_FIELDS) return;
+      if (field.groups === 0) this.#forget(service, field);
+    }
+  }
+
+  /** Services whose workers are all gone are kept for totals, up to a number. */
+  #forgetOldServices(): void {
+    if (this.#services.size <= this.#maxServices) return;
+    for (const service of this.#services.values()) {
+      if (service.groups.size > 0) continue;
+      for (const field of service.fields.values()) this.#forget(service, field);
+      this.#services.delete(service.name);
+      this.#log.warn(
+        `Forgot the totals of service "${service.name}": more than ${this.#maxServices} services`,
+      );
+      if (this.#services.size <= this.#maxServices) return;
+    }
+  }
+
+  /** The last `finish(SAMPLE)` as values by service, in order of first appearance among the living. */
+  sample(bigint: boolean): Record<string, ServiceData> {
+    return this.#objects(this.#sampleReports(), bigint);
+  }
+
+  /** The last `finish(TOTALS)` as counters by service, those without workers included. */
+  totals(bigint: boolean): Record<string, ServiceData> {
+    return this.#objects(this.#totalsReports(), bigint);
+  }
+
+  /** {@link sample} as exact JSON text: in order even where a name looks like an array index. */
+  sampleText(): string {
+    return this.#text(this.#sampleReports());
+  }
+
+  /** {@link totals} as exact JSON text. */
+  totalsText(): string {
+    return this.#text(this.#totalsReports());
+  }
+
+  #objects(reports: readonly Report[], bigint: boolean): Record<string, ServiceData> {
+    const result: Record<string, ServiceData> = Object.create(null);
+    for (const report of reports) {
+      const data: Record<string, Value> = Object.create(null);
+      this.#each(report, bigint, (name, value) => {
+        data[name] = value;
+      });
+      result[report.service.name] = data as ServiceData;
+    }
+    return result;
+  }
+
+  #text(reports: readonly Report[]): string {
+    const services = reports.map((report) => {
+      const members: string[] = [];
+      this.#each(report, true, (name, value) => {
+        members.push(`${JSON.stringify(name)}:${exactJson(value)}`);
+      });
+      return `${JSON.stringify(report.service.name)}:{${members.join(",")}}`;
+    });
+    return `{${services.join(",")}}`;
+  }
+
+  #each(report: Report, bigint: boolean, visit: (name: string, value: Value) => void): void {
+    const { service, fields, countPosition } = report;
+    const { sampler } = this.#allocator;
+    for (let i = 0; i < fields.length; i++) {
+      if (i === countPosition) visit("worker_count", service.workerCount);
+      const { name, accumulator } = fields[i]!;
+      const value = sampler.result(accumulator, bigint);
+      if (value !== undefined) visit(name, value);
+    }
+    if (countPosition >= fields.length) visit("worker_count", service.workerCount);
+  }
+
+  #sampleReports(): readonly Report[] {
+    this.#reports ??= this.#order();
+    return this.#reports;
+  }
+
+  #totalsReports(): readonly Report[] {
+    return [...this.#services.values()].map((service) => {
+      const fields = [...service.fields.values()].filter(isCounter);
+      return { service, fields, countPosition: fields.length };
+    });
+  }
+
+  /** Services and fields by first appearance; the count after the first worker's own fields. */
+  #order(): Report[] {
+    const { exports } = this.#allocator.core;
+    const byAge = [...this.#groups.values()]
+      .map((group) => ({ group, oldest: exports.oldest(group.index) }))
+      .filter(({ oldest }) => oldest !== NONE)
+      .sort((a, b) => a.oldest - b.oldest);
+    const reports = new Map<
+      Service,
+      { fields: Map<string, ServiceField>; countPosition: number }
+    >();
+    for (const { group } of byAge) {
+      const { service } = group;
+      let report = reports.get(service);
+      if (report === undefined) {
+        report = { fields: new Map(), countPosition: group.fields.length };
+        reports.set(service, report);
+      }
+      for (const { name } of group.fields) report.fields.set(name, service.fields.get(name)!);
+    }
+    return [...reports].map(([service, { fields, countPosition }]) => ({
+      service,
+      fields: [...fields.values()],
+      countPosition,
+    }));
+  }
+}
+
+function isCounter(field: ServiceField): boolean {
+  return field.declaration.kind === "counter";
+}
+
+/** How the core combines the values of a field. */
+function aggregateCode({ kind, aggregate }: Field): number {
+  return kind === "counter" ? COUNTER : AGGREGATES[aggregate];
+}
+
+function isDeclared({ declared }: Field): boolean {
+  return declared.kind || declared.aggregate || declared.unit;
+}
+
+function describe({ kind, aggregate, unit }: Field): string {
+  const combined = kind === "counter" ? kind : `${kind} (${aggregate})`;
+  return unit === undefined ? combined : `${combined} in ${unit}`;
+}
