@@ -289,7 +289,10 @@ export class UtilizationMonitor {
    * `status_json` with it.
    */
   statusText({ totals = false, byWorker = false }: StatusOptions = {}): string {
-    const members = [`"type":${JSON.stringify(UtilizationMonitor.monitorType)}`, `"data":${this.stringify()}`];
+    const members = [
+      `"type":${JSON.stringify(UtilizationMonitor.monitorType)}`,
+      `"data":${this.stringify()}`,
+    ];
     if (totals) members.push(`"totals":${this.#finished(TOTALS)?.totalsText() ?? "{}"}`);
     if (byWorker) members.push(`"workers":${exactJson(this.sampleByWorker({ bigint: true }))}`);
     return `{${members.join(",")}}`;

@@ -70,7 +70,8 @@ export function aggregate(workers: Iterable<ReferenceWorker>): Map<string, Map<s
       sums = new Map();
       services.set(worker.service, sums);
     }
-    for (const [name, value] of decodeWorker(worker)) sums.set(name, add(sums.get(name) ?? 0n, value));
+    for (const [name, value] of decodeWorker(worker))
+      sums.set(name, add(sums.get(name) ?? 0n, value));
     sums.set("worker_count", add(sums.get("worker_count") ?? 0n, 1n));
   }
   return services;

@@ -4,7 +4,7 @@
 // flavour deviates on purpose, the expectation is what the reference makes of the fields and names
 // that our rule leaves.
 
-import { mkdtempSync, openSync, closeSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "../../host/log.ts";
@@ -18,8 +18,8 @@ import {
   isSame,
   type Recorded,
   readGolden,
+  recordedValue,
   runCase,
-  valueOf,
 } from "./check.ts";
 
 type RecordedFields = [name: string, value: Recorded][];
@@ -139,7 +139,10 @@ function compare(scenario: Scenario, actual: Actual): void {
   let expected = [...aggregate(workers)].map(([service, sums]) => [service, [...sums]] as const);
   let byWorker = workers.map((worker) => [worker.id, [...decodeWorker(worker)]] as const);
   if (!DEVIATIONS.has(flavour)) {
-    expected = scenario.as_json.map(([service, fields]) => [service.v ?? "unknown", values(fields)]);
+    expected = scenario.as_json.map(([service, fields]) => [
+      service.v ?? "unknown",
+      values(fields),
+    ]);
     byWorker = scenario.by_worker.map(([id, fields]) => [id, values(fields)]);
   }
 
@@ -171,7 +174,7 @@ function compare(scenario: Scenario, actual: Actual): void {
 }
 
 function values(fields: RecordedFields): [string, Value][] {
-  return fields.map(([name, value]) => [name, valueOf(value)]);
+  return fields.map(([name, value]) => [name, recordedValue(value)]);
 }
 
 function sameKeys(

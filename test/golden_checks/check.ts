@@ -37,7 +37,7 @@ export interface Recorded {
   readonly bits?: string;
 }
 
-export function valueOf({ t, v, bits }: Recorded): Value {
+export function recordedValue({ t, v, bits }: Recorded): Value {
   if (t === "int") return BigInt(v!);
   if (t !== "float") throw new Error(`unexpected recorded value of type ${t}`);
   const view = new DataView(new ArrayBuffer(8));

@@ -1,0 +1,326 @@
+// The Unix-socket server: workers come, workers go, clients ask.
+
+import { createServer, type Server, type Socket } from "node:net";
+import { resolve } from "node:path";
+import type { CallContext, Handler } from "./bus/bindings.ts";
+import { Connection } from "./bus/connection.ts";
+import { RemoteError, toException } from "./bus/errors.ts";
+import type { Options } from "./bus/messages.ts";
+import { ObjectReference, plain, type RemoteException, symbol } from "./bus/values.ts";
+import { SUPERVISOR_VARIABLE } from "./directory.ts";
+import { exactJson } from "./exact_json.ts";
+import { type Logger, stderrLogger } from "./log.ts";
+import { SelfProbe } from "./self_probe.ts";
+import { type Access, listen } from "./unix_socket.ts";
+import { rowsFromWire } from "./wire_rows.ts";
+import type { WorkerController } from "./worker_controller.ts";
+
+/** What a supervisor tells about each worker, and asks for its status. */
+export interface Monitor {
+  /** Takes possession of what the monitor needs, once the supervisor owns its socket. */
+  open?(): Promise<void>;
+  register(controller: WorkerController): Promise<void> | void;
+  /** The worker's connection is gone. */
+  remove(controller: WorkerController): void;
+  /** The worker has said that it will not write any more. `remove` follows. */
+  unregister?(controller: WorkerController): void;
+  /** `{ type, data }`, with `data` of two levels: `{ service: { field: value } }`. */
+  status(options?: { bigint?: boolean }): { readonly type: string; readonly data: object };
+  /** The status as exact JSON text. */
+  statusText?(options: { totals: boolean; byWorker: boolean }): string;
+  close?(): Promise<void> | void;
+}
+
+export interface SupervisorOptions {
+  /** Path of the socket; `supervisor.ipc` in the working folder by default. */
+  socket?: string | undefined;
+  monitors?: readonly Monitor[] | undefined;
+  /** Permission bits of the socket; 0600 by default. */
+  mode?: number | undefined;
+  /** Group id that the socket is handed to. */
+  groupId?: number | undefined;
+  /** How often the supervisor checks that it can be reached; 5000 by default, 0 for never. */
+  probeMs?: number | undefined;
+  log?: Logger | undefined;
+}
+
+/**
+ * What may be called on a worker through `supervisor[id]`: what Ruby workers offer. Their language
+ * would allow more: `instance_eval` runs any code.
+ */
+const FORWARDED: ReadonlySet<string> = new Set([
+  "garbage_collect",
+  "garbage_profile_start",
+  "garbage_profile_stop",
+  "memory_dump",
+  "scheduler_dump",
+  "thread_dump",
+]);
+
+/** A worker and the way to it. */
+interface Peer {
+  readonly controller: WorkerController;
+  /** Answers calls that clients make to this worker. */
+  readonly forward: Handler;
+}
+
+/**
+ * Owns a Unix socket on which workers register, and tells the monitors of them.
+ *
+ * @example
+ * ```ts
+ * await using supervisor = await Supervisor.listen({ monitors: [new UtilizationMonitor()] });
+ * cluster.fork(supervisor.env);
+ * ```
+ */
+export class Supervisor {
+  /** Absolute path of the socket. */
+  readonly socket: string;
+  readonly #monitors: readonly Monitor[];
+  readonly #log: Logger;
+  readonly #server: Server;
+  readonly #connections: Set<Connection> = new Set();
+  /** Registered workers by id. */
+  readonly #peers: Map<number, Peer> = new Map();
+  #nextId = 1;
+  #probe: SelfProbe | null = null;
+  #closing: Promise<void> | null = null;
+
+  private constructor({ socket = "supervisor.ipc", monitors = [], log }: SupervisorOptions) {
+    this.socket = resolve(socket);
+    this.#monitors = monitors;
+    this.#log = log ?? stderrLogger;
+    this.#server = createServer({ allowHalfOpen: true }, (peer) => this.#accept(peer));
+  }
+
+  /**
+   * Takes the socket, then opens the monitors: a second supervisor fails before it has touched
+   * anything of the first.
+   *
+   * @throws {Error} when another supervisor listens on the socket or owns a monitor's file.
+   * @throws {RangeError} when the path is longer than a socket path can be.
+   */
+  static async listen(options: SupervisorOptions = {}): Promise<Supervisor> {
+    if (process.platform === "win32") {
+      throw new Error("Cannot supervise on Windows: workers share a mapped file and a Unix socket");
+    }
+    const supervisor = new Supervisor(options);
+    const access: Access = { mode: options.mode ?? 0o600, groupId: options.groupId };
+    await listen(supervisor.#server, supervisor.socket, access);
+    supervisor.#server.on("error", (error) => supervisor.#log.error("Error accepting", error));
+    try {
+      for (const monitor of supervisor.#monitors) await monitor.open?.();
+    } catch (error) {
+      await supervisor.close();
+      throw error;
+    }
+    const { probeMs = 5000 } = options;
+    if (probeMs > 0) supervisor.#probe = new SelfProbe(supervisor.socket, probeMs, supervisor.#log);
+    return supervisor;
+  }
+
+  /** What a worker process needs in its environment to find this supervisor. */
+  get env(): { [SUPERVISOR_VARIABLE]: string } {
+    return { [SUPERVISOR_VARIABLE]: this.socket };
+  }
+
+  /** Ids of all registered workers, also of those that no monitor could set up. */
+  keys(): number[] {
+    return [...this.#peers.keys()];
+  }
+
+  /** The status of each monitor; an error where one could not say. */
+  status(): ({ readonly type: string; readonly data: object } | Error)[] {
+    return this.#monitors.map((monitor) => {
+      try {
+        return monitor.status({ bigint: true });
+      } catch (error) {
+        this.#log.error("Error reading the status of a monitor", error);
+        return error instanceof Error ? error : new Error(String(error));
+      }
+    });
+  }
+
+  /** The status as exact JSON text: an array, one entry a monitor. */
+  statusText(options: { totals?: boolean; byWorker?: boolean } = {}): string {
+    const { totals = false, byWorker = false } = options;
+    const entries = this.#monitors.map((monitor) => {
+      try {
+        return (
+          monitor.statusText?.({ totals, byWorker }) ?? exactJson(monitor.status({ bigint: true }))
+        );
+      } catch (error) {
+        this.#log.error("Error reading the status of a monitor", error);
+        return exactJson({ error: String(error) });
+      }
+    });
+    return `[${entries.join(",")}]`;
+  }
+
+  #accept(socket: Socket): void {
+    let peer: Peer | null = null;
+    const connection = new Connection({
+      socket,
+      accepting: true,
+      log: this.#log,
+      onClose: (reason) => {
+        this.#connections.delete(connection);
+        if (peer !== null) this.#remove(peer, reason);
+      },
+    });
+    this.#connections.add(connection);
+    connection.bind("supervisor", {
+      register: async (positional, options) => {
+        if (peer !== null) throw new RemoteError("Already registered");
+        peer = this.#makePeer(connection, positional[0] ?? null, options);
+        await this.#register(peer);
+        return peer.controller.id;
+      },
+      unregister: () => {
+        if (peer !== null) this.#unregister(peer);
+        return peer !== null;
+      },
+      status: () => this.status().map(wireStatus),
+      status_json: (_, { totals, by_worker: byWorker }) =>
+        this.statusText({ totals: totals === true, byWorker: byWorker === true }),
+      keys: () => this.keys(),
+      "[]": (positional) => {
+        if (positional.length !== 1) {
+          const message = `wrong number of arguments (given ${positional.length}, expected 1)`;
+          throw new RemoteError(message, "ArgumentError");
+        }
+        const found = this.#peers.get(positional[0] as number);
+        if (found !== undefined) return connection.bindTemporary(found.forward);
+        const id = String(plain(positional[0])).slice(0, 100);
+        throw new RemoteError(`Connection not found: ${id}`, "ArgumentError");
+      },
+    });
+  }
+
+  #makePeer(connection: Connection, target: unknown, options: Options): Peer {
+    if (target !== null && !(target instanceof ObjectReference)) {
+      throw new RemoteError("worker must be a proxy or nil", "TypeError");
+    }
+    if (!("process_id" in options)) {
+      throw new RemoteError("missing keyword: :process_id", "ArgumentError");
+    }
+    const state = plain(options.state ?? {});
+    if (typeof state !== "object" || state === null || Array.isArray(state)) {
+      throw new RemoteError("state must be a map", "TypeError");
+    }
+    const { process_id: processId } = options;
+    const isProcessId = Number.isSafeInteger(processId) && (processId as number) > 0;
+    const id = this.#nextId++;
+    const setup = "setup_utilization_observer";
+    const controller: WorkerController = {
+      id,
+      processId: isProcessId ? (processId as number) : null,
+      state: state as WorkerController["state"],
+      worker:
+        target === null
+          ? null
+          : {
+              setupUtilizationObserver: async (...place) =>
+                rowsFromWire(await connection.invoke(target, setup, place)),
+            },
+    };
+    // A worker may be busy or stopped for as long as it likes.
+    connection.label = `worker ${id}`;
+    connection.patient = true;
+    const forward: Handler = (positional, keywords, context) =>
+      forwardCall(connection, target, positional, keywords, context);
+    return { controller, forward };
+  }
+
+  async #register(peer: Peer): Promise<void> {
+    const { controller } = peer;
+    this.#peers.set(controller.id, peer);
+    for (const monitor of this.#monitors) {
+      if (!this.#peers.has(controller.id)) return;
+      try {
+        await monitor.register(controller);
+      } catch (error) {
+        this.#log.error(`Error registering worker ${controller.id}`, error);
+      }
+    }
+  }
+
+  #unregister({ controller }: Peer): void {
+    for (const monitor of this.#monitors) {
+      try {
+        monitor.unregister?.(controller);
+      } catch (error) {
+        this.#log.error(`Error unregistering worker ${controller.id}`, error);
+      }
+    }
+  }
+
+  #remove({ controller }: Peer, reason: string): void {
+    this.#peers.delete(controller.id);
+    for (const monitor of this.#monitors) {
+      try {
+        monitor.remove(controller);
+      } catch (error) {
+        this.#log.error(`Error removing worker ${controller.id}`, error);
+      }
+    }
+    this.#log.info(`Removed worker ${controller.id}`, { process_id: controller.processId, reason });
+  }
+
+  /** Closes the connections, the monitors and the socket. Workers go on counting by themselves. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#probe?.stop();
+    // The system's own call removes the socket's name.
+    const closed = new Promise<void>((done) => this.#server.close(() => done()));
+    for (const connection of this.#connections) connection.close("supervisor is closing");
+    for (const monitor of this.#monitors) {
+      try {
+        await monitor.close?.();
+      } catch (error) {
+        this.#log.error("Error closing a monitor", error);
+      }
+    }
+    await closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** A client calls a worker: the supervisor stands between, as in the original. */
+function forwardCall(
+  connection: Connection,
+  target: ObjectReference | null,
+  positional: readonly unknown[],
+  options: Options,
+  { method }: CallContext,
+): Promise<unknown> {
+  if (target === null || !FORWARDED.has(method)) {
+    throw new RemoteError(
+      `undefined method \`${method.slice(0, 100)}' for a worker`,
+      "NoMethodError",
+    );
+  }
+  return connection.invoke(target, "public_send", [symbol(method), ...positional], { options });
+}
+
+/** Keys as Ruby has them: Symbols, but for the names of services. */
+function wireStatus(
+  status: { readonly type: string; readonly data: object } | Error,
+): Map<unknown, unknown> | RemoteException {
+  if (status instanceof Error) return toException(status);
+  const services = Object.entries(status.data).map(([service, fields]: [string, object]) => {
+    const values = Object.entries(fields).map(([name, value]) => [symbol(name), value] as const);
+    return [service, new Map(values)] as const;
+  });
+  return new Map<unknown, unknown>([
+    [symbol("type"), status.type],
+    [symbol("data"), new Map(services)],
+  ]);
+}

@@ -1,0 +1,332 @@
+// The Unix-socket client in a worker: registers, opens the observer it is told to open, and comes
+// back for as long as the process lives. The application never waits for it.
+
+import { lstatSync } from "node:fs";
+import { connect as connectSocket } from "node:net";
+import { resolve } from "node:path";
+import { Connection } from "./bus/connection.ts";
+import { plain, symbol } from "./bus/values.ts";
+import { defaultSocket } from "./directory.ts";
+import { startTimeOf } from "./holder.ts";
+import { type Logger, stderrLogger } from "./log.ts";
+import { type MappingName, selectMapping } from "./mapping/index.ts";
+import type { Metric } from "./metric.ts";
+import { Observer } from "./observer.ts";
+import { Registry } from "./registry.ts";
+import { type Row, Schema, type SchemaDefinition } from "./schema.ts";
+import { checkSocketPath } from "./unix_socket.ts";
+
+const FIRST_RETRY_MS = 20;
+const LONGEST_RETRY_MS = 1000;
+/** A supervisor that gave us no segment is asked again after this time. */
+const REFUSED_RETRY_MS = 5000;
+const GOODBYE_MS = 1000;
+
+export interface WorkerOptions<Name extends string = string> {
+  /** The service this process belongs to. */
+  name?: string | undefined;
+  registry: Registry<Name>;
+  /**
+   * Path of the supervisor's socket; `UTILIZATION_SUPERVISOR` or the default folder's
+   * `default.ipc` otherwise.
+   */
+  socket?: string | undefined;
+  /** What else the supervisor is told, by name. */
+  state?: Readonly<Record<string, string | number | boolean | null>> | undefined;
+  /** Forces one way of mapping. */
+  mapping?: MappingName | undefined;
+  /** Refuses to register without a mapping: values would be late, and absent while blocked. */
+  requireMapping?: boolean | undefined;
+  /** User ids a supervisor may have besides this process's own and root. */
+  owners?: readonly number[] | undefined;
+  /** Without a mapping: how often values are written to the file; 100 by default. */
+  flushMs?: number | undefined;
+  log?: Logger | undefined;
+}
+
+/**
+ * Keeps a registry visible to a supervisor: registers, and registers again whenever the supervisor
+ * was away. It never throws into the application, never keeps its process alive, and says one line
+ * per change of state.
+ */
+export class Worker<Name extends string = string> {
+  readonly registry: Registry<Name>;
+  /** Path of the supervisor's socket. */
+  readonly socket: string;
+  readonly #options: WorkerOptions<Name>;
+  readonly #log: Logger;
+  #connection: Connection | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #retryMs = FIRST_RETRY_MS;
+  #running = false;
+  /** The observer of a registration that the supervisor has not confirmed yet. */
+  #unconfirmed: { observer: Observer<Name>; previous: Observer<Name> | null } | null = null;
+  #id: number | null = null;
+  #said = "";
+
+  constructor(options: WorkerOptions<Name>) {
+    this.#options = options;
+    this.registry = options.registry;
+    this.socket = resolve(options.socket ?? defaultSocket());
+    this.#log = options.log ?? stderrLogger;
+  }
+
+  /** The metrics by name. */
+  get metrics(): { readonly [Key in Name]: Metric } {
+    return this.registry.metrics;
+  }
+
+  /** The id that the supervisor knows this worker by; null while it does not. */
+  get id(): number | null {
+    return this.#id;
+  }
+
+  /** How values reach the file: null while there is none, `"none"` is through file I/O. */
+  get mapping(): MappingName | null {
+    return this.registry.observer?.mapping ?? null;
+  }
+
+  /** Starts to look for the supervisor. On Windows there is none, and this does nothing. */
+  run(): this {
+    if (this.#running || process.platform === "win32") return this;
+    this.#running = true;
+    // Not now: whoever starts a worker shall not wait for the file system.
+    this.#retry(0);
+    return this;
+  }
+
+  #retry(delayMs: number): void {
+    if (!this.#running) return;
+    this.#timer = setTimeout(() => this.#connect(), delayMs);
+    this.#timer.unref();
+  }
+
+  #retryLater(): void {
+    const jitter = 0.5 + Math.random() / 2;
+    this.#retry(this.#retryMs * jitter);
+    this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+  }
+
+  #connect(): void {
+    let owner: number;
+    try {
+      owner = this.#checkSocket();
+    } catch (error) {
+      this.#sayError(error);
+      this.#retryLater();
+      return;
+    }
+    const socket = connectSocket(this.socket);
+    socket.unref();
+    const connection = new Connection({
+      socket,
+      accepting: false,
+      log: this.#log,
+      onClose: (reason) => this.#disconnected(connection, reason),
+    });
+    connection.label = `supervisor at "${this.socket}"`;
+    connection.patient = true;
+    this.#connection = connection;
+    const worker = connection.bind("worker", {
+      setup_utilization_observer: (place) => this.#setup(place, owner),
+    });
+    const options = { process_id: process.pid, state: this.#state() };
+    connection.invoke("supervisor", "register", [worker], { options }).then(
+      (id) => this.#registered(connection, id),
+      (error) => this.#refused(connection, error),
+    );
+  }
+
+  /** A stranger's socket is not obeyed. Returns the user id of its owner. */
+  #checkSocket(): number {
+    checkSocketPath(this.socket);
+    const status = lstatSync(this.socket);
+    if (!status.isSocket()) throw new Error(`Cannot use "${this.socket}": it is not a socket`);
+    const owners = [process.geteuid?.() ?? 0, 0, ...(this.#options.owners ?? [])];
+    if (!owners.includes(status.uid)) {
+      throw new Error(
+        `Cannot obey the supervisor at "${this.socket}": it belongs to user ${status.uid}, not to ${owners.join(", ")}`,
+      );
+    }
+    return status.uid;
+  }
+
+  #state(): Map<unknown, unknown> {
+    const { name, state, mapping } = this.#options;
+    const own = {
+      name,
+      incarnation: this.registry.incarnation,
+      start_time: startTime(),
+      mapping: selectMapping(mapping).mapping,
+    };
+    const entries = Object.entries({ ...state, ...own });
+    return new Map(entries.filter(([, value]) => value != null).map(([k, v]) => [symbol(k), v]));
+  }
+
+  /** The supervisor tells us our place: we move there, and answer with our schema. */
+  #setup(place: readonly unknown[], owner: number): unknown {
+    const [path, size, offset] = place.map(plain);
+    if (typeof path !== "string" || typeof size !== "number" || typeof offset !== "number") {
+      throw new TypeError("path, segment size and offset expected");
+    }
+    const { mapping, requireMapping, flushMs, owners = [] } = this.#options;
+    const observer = Observer.open({
+      path,
+      size,
+      offset,
+      schema: this.registry.schema,
+      mapping,
+      flushMs,
+      owners: [owner, ...owners],
+      log: this.#log,
+    });
+    if (requireMapping && observer.mapping === "none") {
+      observer.close();
+      throw new Error(`Cannot observe without a mapping: ${observer.mappingReason}`);
+    }
+    const previous = this.#unconfirmed?.previous ?? this.registry.observer;
+    this.registry.attach(observer);
+    // Told again before the first place was confirmed: that one was never in use.
+    this.#unconfirmed?.observer.close();
+    this.#unconfirmed = { observer, previous };
+    if (this.#id !== null) this.#confirm();
+    return this.registry.schema.toRows().map(wireRow);
+  }
+
+  #confirm(): void {
+    this.#unconfirmed?.previous?.close();
+    this.#unconfirmed = null;
+  }
+
+  /** The supervisor never counted the new place: back to where it still reads us. */
+  #revert(): void {
+    if (this.#unconfirmed === null) return;
+    const { observer, previous } = this.#unconfirmed;
+    this.#unconfirmed = null;
+    this.registry.attach(previous);
+    observer.close();
+  }
+
+  #registered(connection: Connection, id: unknown): void {
+    if (this.#unconfirmed === null) {
+      this.#say("warn", `Supervisor at "${this.socket}" gave no segment, asking again later`);
+      this.#reconnect(connection, REFUSED_RETRY_MS);
+      return;
+    }
+    this.#id = typeof id === "number" ? id : null;
+    this.#confirm();
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#say("info", `Registered with supervisor at "${this.socket}" (mapping: ${this.mapping})`);
+  }
+
+  #refused(connection: Connection, error: unknown): void {
+    if (connection.closed) return;
+    this.#sayError(error);
+    this.#reconnect(connection, REFUSED_RETRY_MS);
+  }
+
+  /** An application's registration cannot be repeated on the same connection. */
+  #reconnect(connection: Connection, delayMs: number): void {
+    this.#connection = null;
+    this.#revert();
+    connection.close();
+    this.#retry(delayMs * (0.5 + Math.random() / 2));
+  }
+
+  #disconnected(connection: Connection, reason: string): void {
+    if (this.#connection !== connection) return;
+    this.#connection = null;
+    this.#revert();
+    if (this.#id !== null)
+      this.#say("warn", `Lost supervisor at "${this.socket}" (${reason}), counting on`);
+    this.#id = null;
+    this.#retryLater();
+  }
+
+  /** No supervisor is no fault: the application may run without one. */
+  #sayError(error: unknown): void {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ECONNREFUSED") this.#log.debug(message);
+    else this.#say("warn", message);
+  }
+
+  #say(level: "info" | "warn", message: string): void {
+    if (this.#said === message) return;
+    this.#said = message;
+    this.#log[level](message);
+  }
+
+  /**
+   * Says goodbye: values are final, and the supervisor may reuse the segment. The metrics go on in
+   * private memory. Idempotent.
+   */
+  async close(): Promise<void> {
+    if (!this.#running) return;
+    this.#running = false;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const connection = this.#connection;
+    this.#connection = null;
+    const { observer } = this.registry;
+    this.registry.attach(null);
+    observer?.close();
+    this.#confirm();
+    if (connection === null) return;
+    if (this.#id !== null) {
+      // A Ruby supervisor does not know this call; it notices the end of the connection.
+      await connection
+        .invoke("supervisor", "unregister", [], { timeoutMs: GOODBYE_MS })
+        .catch(() => {});
+    }
+    this.#id = null;
+    connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+let ownStartTime: string | null | undefined;
+
+/** When this process started: tells it from others of the same pid in other containers. */
+function startTime(): string | null {
+  ownStartTime ??= startTimeOf(process.pid);
+  return ownStartTime;
+}
+
+function wireRow([name, type, offset, options]: Row): unknown[] {
+  const row: unknown[] = [symbol(name), symbol(type), offset];
+  if (options !== undefined) {
+    row.push(new Map(Object.entries(options).map(([key, value]) => [symbol(key), value])));
+  }
+  return row;
+}
+
+/** What {@link connect} takes besides a worker's options. */
+export interface ConnectOptions<Definition extends SchemaDefinition>
+  extends Omit<WorkerOptions, "registry"> {
+  /** The fields, as `Schema.build` takes them. */
+  schema: Definition;
+}
+
+/**
+ * Makes the metrics of this process and keeps them visible to the supervisor. Returns at once;
+ * without a supervisor everything runs unchanged.
+ *
+ * @example
+ * ```ts
+ * const { requests_total, requests_active } = connect({
+ *   name: "web",
+ *   schema: { requests_total: "u64", requests_active: "u32" },
+ * }).metrics;
+ * requests_total.increment();
+ * await requests_active.track(() => handle(request));
+ * ```
+ */
+export function connect<const Definition extends SchemaDefinition>(
+  options: ConnectOptions<Definition>,
+): Worker<keyof Definition & string> {
+  const { schema, ...rest } = options;
+  const registry = new Registry(Schema.build(schema), { log: options.log });
+  return new Worker({ ...rest, registry }).run();
+}

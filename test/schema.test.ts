@@ -1,0 +1,286 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import * as layout from "../assembly/layout.ts";
+import { FIELD_TYPES } from "../host/field_type.ts";
+import { parseRows, type Row, Schema, sizeOf, typeCode } from "../host/schema.ts";
+
+type Definition = Parameters<typeof Schema.build>[0];
+
+describe("field types", () => {
+  it("have the codes of the core", () => {
+    assert.deepEqual(FIELD_TYPES.map(typeCode), [...Array(layout.TYPE_COUNT).keys()]);
+    assert.equal(typeCode("u16"), layout.TYPE_U16_LE);
+    assert.equal(typeCode("F64"), layout.TYPE_F64_BE);
+  });
+
+  it("have their sizes", () => {
+    for (const type of FIELD_TYPES) assert.equal(sizeOf(type) * 8, Number(type.slice(1)));
+  });
+});
+
+describe("Schema.build()", () => {
+  it("aligns fields to their size, in the order of declaration", () => {
+    const schema = Schema.build({ a: "U8", b: "u64", c: "u16", d: "f32", e: "S64", f: "S8" });
+    assert.deepEqual(
+      schema.fields.map(({ name, offset }) => [name, offset]),
+      [
+        ["a", 0],
+        ["b", 8],
+        ["c", 16],
+        ["d", 20],
+        ["e", 24],
+        ["f", 32],
+      ],
+    );
+    assert.equal(schema.size, 33);
+    assert.equal(Schema.build({}).size, 0);
+  });
+
+  it("resolves aliases", () => {
+    const schema = Schema.build({ a: "u8", b: "i8", c: "i16", d: "i32", e: { type: "i64" } });
+    assert.deepEqual(
+      schema.fields.map(({ type }) => type),
+      ["U8", "S8", "s16", "s32", "s64"],
+    );
+  });
+
+  it("takes counters by name, gauges otherwise", () => {
+    const { fields } = Schema.build({ a_total: "u64", b: "u64" });
+    assert.deepEqual(
+      fields.map(({ kind, aggregate, declared }) => ({ kind, aggregate, declared })),
+      ["counter", "gauge"].map((kind) => ({
+        kind,
+        aggregate: "sum",
+        declared: { kind: false, aggregate: false, unit: false },
+      })),
+    );
+  });
+
+  it("keeps what is declared", () => {
+    const schema = Schema.build({
+      seen: { type: "u32", kind: "counter", help: "Things seen" },
+      memory: { type: "u64", aggregate: "max", unit: "bytes" },
+      left_total: { type: "u64", kind: "gauge", aggregate: "min" },
+    });
+    assert.deepEqual(schema.field("seen"), {
+      name: "seen",
+      type: "u32",
+      offset: 0,
+      kind: "counter",
+      aggregate: "sum",
+      help: "Things seen",
+      declared: { kind: true, aggregate: false, unit: false },
+    });
+    assert.deepEqual(schema.field("memory"), {
+      name: "memory",
+      type: "u64",
+      offset: 8,
+      kind: "gauge",
+      aggregate: "max",
+      unit: "bytes",
+      declared: { kind: false, aggregate: true, unit: true },
+    });
+    assert.equal(schema.field("left_total")?.kind, "gauge");
+    assert.equal(schema.field("missing"), undefined);
+    assert.deepEqual(schema.toRows(), [
+      ["seen", "u32", 0, { kind: "counter", help: "Things seen" }],
+      ["memory", "u64", 8, { aggregate: "max", unit: "bytes" }],
+      ["left_total", "u64", 16, { kind: "gauge", aggregate: "min" }],
+    ]);
+  });
+
+  it("knows the names of its fields at compile time", () => {
+    const schema = Schema.build({ a: "u64", b: { type: "u32" } });
+    const name: "a" | "b" = schema.fields[0]!.name;
+    assert.equal(name, "a");
+    // @ts-expect-error: there is no such name.
+    const other: "c" = schema.fields[0]!.name;
+    assert.notEqual(other, "c");
+  });
+
+  const mistakes: [string, unknown, typeof TypeError | typeof RangeError, RegExp][] = [
+    ["an unknown type", { a: "u63" }, RangeError, /^Cannot build field "a": unknown type "u63"$/],
+    ["Ruby's name in the wrong case", { a: "s8" }, RangeError, /unknown type "s8"/],
+    ["a type that is no string", { a: { type: 1 } }, TypeError, /the type is not a string/],
+    ["no type", { a: { kind: "gauge" } }, TypeError, /the type is not a string/],
+    ["a field that is no object", { a: 5 }, TypeError, /the options are not an object/],
+    ["a null field", { a: null }, TypeError, /the options are not an object/],
+    ["an empty name", { "": "u64" }, RangeError, /the name is empty/],
+    ["a reserved name", { worker_count: "u64" }, RangeError, /the name is reserved/],
+    ["another reserved name", { stalled_count: "u64" }, RangeError, /reserved/],
+    ["a third reserved name", { heartbeat: "u64" }, RangeError, /reserved/],
+    [
+      "a long name",
+      { ["é".repeat(128)]: "u64" },
+      RangeError,
+      /the name is 256 bytes long, the limit is 255/,
+    ],
+    ["a control character", { "a\nb": "u64" }, RangeError, /control character/],
+    [
+      "an unknown kind",
+      { a: { type: "u64", kind: "histogram" } },
+      RangeError,
+      /kind is not one of/,
+    ],
+    [
+      "an unknown aggregate",
+      { a: { type: "u64", aggregate: "avg" } },
+      RangeError,
+      /aggregate is not/,
+    ],
+    [
+      "max of a counter",
+      { a_total: { type: "u64", aggregate: "max" } },
+      RangeError,
+      /a counter is summed/,
+    ],
+    [
+      "a unit that is no string",
+      { a: { type: "u64", unit: 1 } },
+      TypeError,
+      /the unit is not a string/,
+    ],
+    ["a help that is no string", { a: { type: "u64", help: {} } }, TypeError, /the help is not/],
+    ["no definition", null, TypeError, /definition is not an object/],
+  ];
+  for (const [what, definition, type, message] of mistakes) {
+    it(`refuses ${what}`, () => {
+      assert.throws(
+        () => Schema.build(definition as Definition),
+        (error: Error) => {
+          assert.equal(error.constructor, type);
+          assert.match(error.message, message);
+          return true;
+        },
+      );
+    });
+  }
+
+  it("refuses more fields than a supervisor would take", () => {
+    const entries = Array.from({ length: 4097 }, (_, index) => [`f${index}`, "U8"]);
+    assert.throws(() => Schema.build(Object.fromEntries(entries) as Definition), RangeError);
+  });
+});
+
+describe("Schema.fromRows()", () => {
+  it("keeps a packed layout", () => {
+    const rows: Row[] = [
+      ["a", "u32", 0],
+      ["b", "u64", 4, { unit: "bytes" }],
+    ];
+    const schema = Schema.fromRows(rows);
+    assert.equal(schema.size, 12);
+    assert.deepEqual(schema.toRows(), rows);
+  });
+
+  it("refuses what parseRows() drops", () => {
+    assert.throws(() => Schema.fromRows([]), RangeError);
+    assert.throws(() => Schema.fromRows([["a", "u64", -1]]), /row 0, field "a": the offset is not/);
+  });
+});
+
+describe("parseRows()", () => {
+  it("reads what toRows() wrote", () => {
+    const schema = Schema.build({
+      a_total: "u64",
+      b: { type: "F32", aggregate: "last", unit: "s", help: "…" },
+    });
+    const rows = JSON.parse(JSON.stringify(schema.toRows()));
+    assert.deepEqual(parseRows(rows, 512), { fields: schema.fields, rejected: [] });
+  });
+
+  it("has no answer where there is no schema", () => {
+    for (const rows of [null, undefined, "abc", 7, {}, [], Array(4097).fill(["a", "U8", 0])]) {
+      assert.equal(parseRows(rows, 512), null);
+    }
+    assert.equal(parseRows(Array(4096).fill(["a", "U8", 0]), 512)?.fields.length, 1);
+  });
+
+  const rejected: [row: unknown, name: string | null, reason: RegExp][] = [
+    [null, null, /the row is not \[name, type, offset\]/],
+    ["abc", null, /the row is not/],
+    [{}, null, /the row is not/],
+    [[], null, /the row is not/],
+    [["x", "u64"], "x", /the row is not/],
+    [[1, "u64", 0], null, /the name is not a string/],
+    [[null, "u64", 0], null, /the name is not a string/],
+    [["", "u64", 0], "", /the name is empty/],
+    [["worker_count", "u64", 0], "worker_count", /reserved/],
+    [["x\u0000y", "u64", 0], "x\ufffdy", /control character/],
+    [["é".repeat(128), "u64", 0], `${"é".repeat(64)}…`, /256 bytes long/],
+    [["x", "i64", 0], "x", /unknown type "i64"/],
+    [["x", null, 0], "x", /unknown type of class object/],
+    [["x", "toString", 0], "x", /unknown type/],
+    [["x", "u64", null], "x", /the offset is not a whole number of bytes/],
+    [["x", "u64", -8], "x", /the offset is not/],
+    [["x", "u64", 1.5], "x", /the offset is not/],
+    [["x", "u64", Number.NaN], "x", /the offset is not/],
+    [["x", "u64", 2 ** 60], "x", /the offset is not/],
+    [["x", "u64", 8n], "x", /the offset is not/],
+    [["x", "u64", "8"], "x", /the offset is not/],
+    [["x", "u64", 57], "x", /it ends at byte 65, the segment at 64/],
+    [["x", "U8", 64], "x", /it ends at byte 65/],
+    [["x", "u64", 0, "counter"], "x", /the options are not an object/],
+    [["x", "u64", 0, []], "x", /the options are not an object/],
+    [["x", "u64", 0, { kind: 1 }], "x", /the kind is not/],
+    [["x", "u64", 0, { aggregate: "p99" }], "x", /the aggregate is not/],
+    [["x_total", "u64", 0, { aggregate: "min" }], "x_total", /a counter is summed/],
+    [["x", "u64", 0, { unit: "u".repeat(256) }], "x", /the unit is 256 bytes long/],
+    [["x", "u64", 0, { help: "h".repeat(4097) }], "x", /the help is 4097 bytes long/],
+  ];
+  for (const [row, name, reason] of rejected) {
+    const shown = JSON.stringify(row, (_, value) =>
+      typeof value === "bigint" ? `${value}n` : value,
+    );
+    it(`drops ${shown.slice(0, 60)} and keeps the others`, () => {
+      const parsed = parseRows([["a", "u64", 0], row, ["b", "u64", 56]], 64)!;
+      assert.deepEqual(
+        parsed.fields.map((field) => field.name),
+        ["a", "b"],
+      );
+      assert.equal(parsed.rejected.length, 1);
+      assert.equal(parsed.rejected[0]!.index, 1);
+      assert.equal(parsed.rejected[0]!.name, name);
+      assert.match(parsed.rejected[0]!.reason, reason);
+    });
+  }
+
+  it("ignores what a newer worker may add", () => {
+    const { fields, rejected } = parseRows([["a", "u64", 3, { color: "red" }, 5]], 64)!;
+    assert.equal(fields[0]!.offset, 3);
+    assert.deepEqual(rejected, []);
+    assert.equal(parseRows([["a", "u64", 0, null]], 64)?.rejected.length, 0);
+  });
+
+  it("lets the last row of a name win, in the first one's place", () => {
+    const { fields, rejected } = parseRows(
+      [
+        ["a", "u64", 0],
+        ["b", "u64", 8],
+        ["a", "u32", 16, { kind: "counter" }],
+        ["a", "u99", 0],
+      ],
+      64,
+    )!;
+    assert.deepEqual(
+      fields.map(({ name, type, offset, kind }) => [name, type, offset, kind]),
+      [
+        ["a", "u32", 16, "counter"],
+        ["b", "u64", 8, "gauge"],
+      ],
+    );
+    assert.equal(rejected.length, 1);
+  });
+
+  it("is not confused by names of object properties", () => {
+    const names = ["__proto__", "constructor", "toString", "hasOwnProperty"];
+    const { fields } = parseRows(
+      names.map((name, index) => [name, "u64", index * 8]),
+      64,
+    )!;
+    assert.deepEqual(
+      fields.map((field) => field.name),
+      names,
+    );
+  });
+});
