@@ -105,6 +105,16 @@ export function openFile(path: string, options: OpenOptions): MappableFile {
   return new NodeFile(path, options, mapping, mapper, reason);
 }
 
+/**
+ * The way that `openFile` would map with, and why.
+ *
+ * Throws as `openFile` does.
+ */
+export function selectMapping(option?: MappingName): { mapping: MappingName; reason: string } {
+  const [mapping, , reason] = choose(option);
+  return { mapping, reason };
+}
+
 function choose(option: MappingName | undefined): [MappingName, Mapper | null, string] {
   if (option !== undefined) return force(option, 'the option "mapping"');
   const variable = process.env.UTILIZATION_MAPPING;

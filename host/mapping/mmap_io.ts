@@ -63,7 +63,8 @@ class MmapIoMapper implements Mapper {
   }
 
   unmap(window: ArrayBuffer): void {
-    // Detaching frees the buffer, and freeing it unmaps. Node 20 cannot: there the collector will.
-    window.transfer?.(0);
+    // Detaching frees the buffer in the next turn of the event loop, and freeing it unmaps. Node 20
+    // cannot detach: there the collector unmaps, once nothing refers to the buffer.
+    if (window.byteLength > 0) window.transfer?.(0);
   }
 }
