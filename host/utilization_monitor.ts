@@ -143,7 +143,7 @@ export class UtilizationMonitor {
 
   /** Segments whose worker is gone from view and may still write; they are in the totals. */
   get detachedCount(): number {
-    return this.#parts?.membership.detachedCount ?? 0;
+    return this.#parts?.membership.departures.detachedCount ?? 0;
   }
 
   /**
@@ -222,6 +222,14 @@ export class UtilizationMonitor {
   /** The worker will not write any more: like {@link remove}, without having to wait for its end. */
   unregister(controller: WorkerController): void {
     this.#parts?.membership.unregister(controller);
+  }
+
+  /**
+   * Looks now whether the holders of detached segments still live; the monitor does so by itself
+   * from time to time.
+   */
+  checkHolders(): void {
+    this.#parts?.membership.departures.check();
   }
 
   /** The live workers' values, aggregated by service and field; the original's `as_json`. */

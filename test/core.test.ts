@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import { readFileSync, statSync } from "node:fs";
+import { describe, it } from "node:test";
+import * as layout from "../assembly/layout.ts";
+import { loadCore } from "../host/core.ts";
+import { projectFile } from "./data.ts";
+import { randomFrom } from "./support/random.ts";
+
+const wasm = projectFile("build/core.wasm");
+
+describe("core.wasm", () => {
+  const module = new WebAssembly.Module(readFileSync(wasm));
+
+  it("imports nothing", () => {
+    assert.deepEqual(WebAssembly.Module.imports(module), []);
+  });
+
+  it("has no start function", () => {
+    assert.equal(sectionOf(readFileSync(wasm), 8), undefined);
+    assert.notEqual(sectionOf(readFileSync(wasm), 7), undefined, "the export section is found");
+  });
+
+  it("is at most 10 KB", () => {
+    assert.ok(statSync(wasm).size <= 10_000, `${statSync(wasm).size} bytes`);
+  });
+
+  it("exports functions of i32 and f64 with one-word names", () => {
+    for (const { name, kind } of WebAssembly.Module.exports(module)) {
+      if (kind === "function") assert.match(name, /^[a-z]+$/);
+    }
+    assert.ok(!typesOf(readFileSync(wasm)).includes(0x7e), "an i64 in a signature");
+  });
+
+  it("exports each constant of the layout", () => {
+    const { exports } = new WebAssembly.Instance(module, {});
+    for (const [name, value] of Object.entries(layout)) {
+      assert.equal((exports[name] as WebAssembly.Global).value, value, name);
+    }
+  });
+});
+
+/** The payload of a section, by its id. */
+function sectionOf(bytes: Uint8Array, wanted: number): Uint8Array | undefined {
+  let at = 8;
+  while (at < bytes.length) {
+    const id = bytes[at++];
+    const [size, start] = leb(bytes, at);
+    if (id === wanted) return bytes.subarray(start, start + size);
+    at = start + size;
+  }
+  return undefined;
+}
+
+/** The parameter and result types of the exported functions. */
+function typesOf(bytes: Uint8Array): number[] {
+  const section = sectionOf(bytes, 1)!;
+  const [count, first] = leb(section, 0);
+  const signatures: number[][] = [];
+  let at = first;
+  for (let i = 0; i < count; i++) {
+    at++; // 0x60: a function type
+    const types: number[] = [];
+    for (let part = 0; part < 2; part++) {
+      const [length, start] = leb(section, at);
+      types.push(...section.subarray(start, start + length));
+      at = start + length;
+    }
+    signatures.push(types);
+  }
+  const functions = sectionOf(bytes, 3)!;
+  const indices: number[] = [];
+  for (let [n, next] = leb(functions, 0), i = 0; i < n; i++) {
+    const [index, after] = leb(functions, next);
+    indices.push(index);
+    next = after;
+  }
+  const used: number[] = [];
+  const exported = sectionOf(bytes, 7)!;
+  for (let [n, next] = leb(exported, 0), i = 0; i < n; i++) {
+    const [length, name] = leb(exported, next);
+    const kind = exported[name + length];
+    const [index, after] = leb(exported, name + length + 1);
+    if (kind === 0) used.push(...signatures[indices[index]!]!);
+    next = after;
+  }
+  return used;
+}
+
+function leb(bytes: Uint8Array, start: number): [value: number, next: number] {
+  let value = 0;
+  for (let at = start, shift = 0; ; at++, shift += 7) {
+    value |= (bytes[at]! & 0x7f) << shift;
+    if (bytes[at]! < 0x80) return [value, at + 1];
+  }
+}
+
+describe("loadCore()", () => {
+  it("takes bytes, a module or a URL", () => {
+    const bytes = readFileSync(wasm);
+    for (const source of [undefined, bytes, new WebAssembly.Module(bytes), wasm]) {
+      const { exports } = loadCore(source);
+      assert.equal(exports.version(), (layout.ABI_MAJOR << 16) | layout.ABI_MINOR);
+    }
+  });
+
+  it("refuses a core that was built from another layout", () => {
+    const bytes = Uint8Array.from(readFileSync(wasm));
+    // The constant SEGMENT_BYTES is renamed, as if the core did not know it.
+    const at = Buffer.from(bytes).indexOf("SEGMENT_BYTES");
+    bytes[at] = "X".charCodeAt(0);
+    assert.throws(() => loadCore(bytes), /SEGMENT_BYTES is undefined there and 32 here/);
+  });
+});
+
+describe("segments in the core", () => {
+  it("agree with a model under random allocation, release and growth", () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const random = randomFrom(seed);
+      const core = loadCore();
+      const { exports } = core;
+      assert.equal(exports.init(64), layout.OK);
+      const free: number[] = [];
+      const held = new Map<number, number>();
+      let count = 0;
+      for (let step = 0; step < 2000; step++) {
+        const worker = Math.floor(random() * 300);
+        const choice = random();
+        if (choice < 0.02) {
+          const more = count + Math.floor(random() * 40);
+          assert.equal(exports.grow(more), layout.OK);
+          for (; count < more; count++) free.push(count);
+        } else if (choice < 0.6) {
+          const expected = held.has(worker) ? layout.BAD_ARGUMENT : (free.shift() ?? layout.NONE);
+          assert.equal(exports.allocate(worker, 0), expected);
+          if (expected >= 0) held.set(worker, expected);
+        } else {
+          const segment = held.get(worker);
+          assert.equal(exports.find(worker), segment ?? layout.NONE);
+          if (segment !== undefined) {
+            assert.equal(exports.free(segment, 0), layout.OK);
+            assert.equal(exports.free(segment, 0), layout.BAD_ARGUMENT, "freed twice");
+            held.delete(worker);
+            free.push(segment);
+          }
+        }
+        assert.equal(exports.available(), free.length);
+      }
+      const order: number[] = [];
+      for (let s = exports.next(layout.NONE); s !== layout.NONE; s = exports.next(s)) order.push(s);
+      assert.deepEqual(order, free);
+    }
+  });
+
+  it("cool down until the moment they were freed for", () => {
+    const { exports } = loadCore();
+    exports.init(64);
+    exports.grow(1);
+    assert.equal(exports.allocate(1, 10), 0);
+    assert.equal(exports.free(0, 20), layout.OK);
+    assert.equal(exports.allocate(2, 19.5), layout.NONE);
+    assert.equal(exports.available(), 1);
+    assert.equal(exports.allocate(2, 20), 0);
+  });
+});
+
+describe("the core", () => {
+  it("refuses whatever is out of range, and nothing changes", () => {
+    const core = loadCore();
+    const { exports } = core;
+    const bad = layout.BAD_ARGUMENT;
+    assert.equal(exports.grow(4), bad, "before init");
+    assert.equal(exports.group(0), bad, "before init");
+    assert.equal(exports.init(0), bad);
+    assert.equal(exports.init(64), layout.OK);
+    assert.equal(exports.init(64), bad, "twice");
+    assert.equal(exports.grow(4), layout.OK);
+    assert.equal(exports.grow(3), bad, "smaller");
+    assert.equal(exports.grow(0x7fffffff), bad, "beyond 2^31 bytes");
+    assert.equal(exports.allocate(-5, 0), bad);
+    for (const segment of [-1, 4, 0x7fffffff, -0x80000000]) {
+      assert.equal(exports.free(segment, 0), bad);
+      assert.equal(exports.detach(segment), bad);
+      assert.equal(exports.attach(segment, 0), bad);
+    }
+    assert.equal(exports.rows(layout.MAX_FIELDS + 1), bad);
+    assert.equal(exports.accumulator(layout.AGGREGATE_COUNT), bad);
+    assert.equal(exports.group(1), bad, "more rows than there is room for");
+    for (const group of [-1, 0, 99]) {
+      assert.equal(exports.accumulate(group, layout.LIVE, 0, 0), bad);
+      assert.equal(exports.decode(group), bad);
+      assert.equal(exports.retire(group, 1), bad);
+      assert.equal(exports.dissolve(group), bad);
+      assert.equal(exports.oldest(group), layout.NONE);
+    }
+
+    const accumulator = exports.accumulator(layout.COUNTER);
+    const declare = (type: number, offset: number, target: number): number => {
+      const rows = exports.rows(1);
+      core.refresh();
+      core.int32.set([type, offset, target], rows >>> 2);
+      return exports.group(1);
+    };
+    assert.equal(declare(layout.TYPE_COUNT, 0, accumulator), bad);
+    assert.equal(declare(-1, 0, accumulator), bad);
+    assert.equal(declare(layout.TYPE_U64_LE, 57, accumulator), bad);
+    assert.equal(declare(layout.TYPE_U64_LE, -1, accumulator), bad, "an offset of 2^32 - 1");
+    assert.equal(declare(layout.TYPE_U64_LE, 0, accumulator + 1), bad);
+    const group = declare(layout.TYPE_U64_LE, 56, accumulator);
+    assert.ok(group >= 0);
+    assert.equal(exports.attach(0, group), bad, "a free segment");
+    assert.equal(exports.allocate(7, 0), 0);
+    assert.equal(exports.attach(0, group + 1), bad);
+    assert.equal(exports.attach(0, group), layout.OK);
+    assert.equal(exports.attach(0, group), bad, "twice");
+    assert.equal(exports.dissolve(group), bad, "with a member");
+    assert.equal(exports.accumulate(group, layout.LIVE, 0, 2), bad, "more rows than members");
+    assert.equal(exports.accumulate(group, layout.LIVE, -1, 1), bad);
+    assert.equal(exports.accumulate(group, layout.LIVE, 1, 0x7fffffff), bad);
+    assert.equal(exports.accumulate(group, layout.FREE, 0, 1), bad);
+    assert.equal(exports.accumulate(group, layout.DETACHED, 0, 1), bad, "no detached member");
+    assert.equal(exports.accumulate(group, layout.LIVE, 0, 1), layout.OK);
+  });
+
+  it("uses its memory again: declaring and forgetting for ever does not grow it", () => {
+    const core = loadCore();
+    const { exports } = core;
+    exports.init(512);
+    exports.grow(64);
+    const round = (fields: number): void => {
+      const accumulators = Array.from({ length: fields }, () => exports.accumulator(layout.SUM));
+      const rows = exports.rows(fields);
+      core.refresh();
+      accumulators.forEach((accumulator, index) => {
+        const row = [layout.TYPE_U8, index % 512, accumulator];
+        core.int32.set(row, (rows >>> 2) + index * 3);
+      });
+      const group = exports.group(fields);
+      assert.ok(group >= 0);
+      assert.equal(exports.dissolve(group), layout.OK);
+      for (const accumulator of accumulators) assert.equal(exports.forget(accumulator), layout.OK);
+    };
+    for (let i = 0; i < 20; i++) round(1 + ((i * 37) % 600));
+    const size = exports.memory.buffer.byteLength;
+    for (let i = 0; i < 500; i++) round(1 + ((i * 37) % 600));
+    assert.equal(exports.memory.buffer.byteLength, size);
+  });
+});
