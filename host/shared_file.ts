@@ -26,7 +26,10 @@ export interface FileView {
  */
 export class SharedFile {
   readonly path: string;
-  readonly #file: MappableFile;
+  /** For what is written: segments before they are handed out. */
+  readonly #writer: MappableFile;
+  /** For what is read and mapped: a stray store cannot touch what workers write. */
+  readonly #reader: MappableFile;
   #size: number;
   #view: FileView | null = null;
   /** Without a mapping: the last bytes read. */
@@ -41,11 +44,12 @@ export class SharedFile {
     this.path = path;
     this.#size = options.size;
     const { mode = 0o600, mapping } = options;
-    this.#file = openFile(path, { write: true, create: mode, ...(mapping && { mapping }) });
+    this.#writer = openFile(path, { write: true, create: mode, mapping });
     try {
-      this.#file.resize(options.size);
+      this.#writer.resize(options.size);
+      this.#reader = openFile(path, { write: false, mapping });
     } catch (error) {
-      this.close();
+      this.#writer.close();
       throw error;
     }
   }
@@ -57,13 +61,13 @@ export class SharedFile {
 
   /** How this process sees the file: `"none"` when through file I/O. */
   get mapping(): MappingName {
-    return this.#shrunk ? "none" : this.#file.mapping;
+    return this.#shrunk ? "none" : this.#reader.mapping;
   }
 
   /** One sentence: why {@link mapping} is what it is. */
   get mappingReason(): string {
     if (this.#shrunk) return "the file was truncated by somebody else, a mapping could kill us";
-    return this.#file.mappingReason;
+    return this.#reader.mappingReason;
   }
 
   /** Whether somebody else made the file smaller than it should be. */
@@ -73,7 +77,7 @@ export class SharedFile {
 
   /** Identity of the file, to find it in other processes' mappings. */
   get inode(): bigint {
-    return BigInt(this.#file.status().inode);
+    return BigInt(this.#reader.status().inode);
   }
 
   /** Whether the path still leads to this file: somebody may have unlinked or replaced it. */
@@ -88,11 +92,11 @@ export class SharedFile {
   /** Makes the file larger; existing mappings stay valid. */
   grow(size: number): void {
     if (size <= this.#size) return;
-    this.#file.resize(size);
+    this.#writer.resize(size);
     this.#size = size;
     const old = this.#view;
     this.#view = null;
-    if (old !== null) this.#file.unmap(old.bytes);
+    if (old !== null) this.#reader.unmap(old.bytes);
   }
 
   /**
@@ -100,17 +104,17 @@ export class SharedFile {
    * file system as an error, where a store to a missing page would kill a worker with SIGBUS.
    */
   zero(offset: number, length: number): void {
-    this.#file.write(new Uint8Array(length), offset);
+    this.#writer.write(new Uint8Array(length), offset);
   }
 
   /** Overwrites a range. */
   write(source: Uint8Array, offset: number): void {
-    this.#file.write(source, offset);
+    this.#writer.write(source, offset);
   }
 
   /** Reads a range into `target`, and returns how many bytes there were. */
   read(target: Uint8Array, offset: number): number {
-    return this.#file.read(target, offset);
+    return this.#reader.read(target, offset);
   }
 
   /**
@@ -120,8 +124,8 @@ export class SharedFile {
    * their last value in a copy.
    */
   view(length: number): FileView {
-    if (!this.#shrunk && this.#file.mapping !== "none") {
-      if (this.#file.size() >= this.#size) return this.#mapped();
+    if (!this.#shrunk && this.#reader.mapping !== "none") {
+      if (this.#reader.size() >= this.#size) return this.#mapped();
       this.#shrunk = true;
     }
     return this.#read(length);
@@ -129,7 +133,7 @@ export class SharedFile {
 
   #mapped(): FileView {
     if (this.#view !== null) return this.#view;
-    const bytes = this.#file.map(0, this.#size);
+    const bytes = this.#reader.map(0, this.#size);
     if (bytes === null) return this.#read(this.#size);
     this.#view = viewOf(bytes);
     return this.#view;
@@ -141,7 +145,7 @@ export class SharedFile {
       if (this.#image !== null) larger.bytes.set(this.#image.bytes);
       this.#image = larger;
     }
-    const count = this.#file.read(this.#image.bytes.subarray(0, length), 0);
+    const count = this.#reader.read(this.#image.bytes.subarray(0, length), 0);
     if (count < length) this.#shrunk = true;
     return this.#image;
   }
@@ -151,8 +155,9 @@ export class SharedFile {
     if (unlink && this.linked) unlinkSync(this.path);
     const view = this.#view;
     this.#view = null;
-    if (view !== null) this.#file.unmap(view.bytes);
-    this.#file.close();
+    if (view !== null) this.#reader.unmap(view.bytes);
+    this.#reader.close();
+    this.#writer.close();
   }
 }
 

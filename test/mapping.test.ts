@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { type MappingName, openFile } from "../host/mapping/index.ts";
-import { temporaryFolder } from "./temporary.ts";
+import { temporaryFolder } from "./support/folder.ts";
 
 const MAPPINGS = (["mmap-io", "koffi"] as const).filter((name) => {
   try {

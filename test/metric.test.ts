@@ -7,14 +7,14 @@ import { FIELD_TYPES, isInteger, isSigned } from "../host/field_type.ts";
 import type { Metric } from "../host/metric.ts";
 import { createMetric } from "../host/metrics/index.ts";
 import { type FieldType, sizeOf } from "../host/schema.ts";
-import { recordingLogger } from "./temporary.ts";
+import { CollectingLogger } from "./support/log.ts";
 
 const INTEGERS = FIELD_TYPES.filter(isInteger);
 const FLOATS = FIELD_TYPES.filter((type) => !isInteger(type));
 
 /** A metric attached to memory that the test can look into. */
 class Subject {
-  readonly log = recordingLogger();
+  readonly log = new CollectingLogger();
   readonly cells = new Cells(new Uint8Array(32).fill(0xee));
   readonly metric: Metric;
   readonly type: FieldType;

@@ -23,7 +23,8 @@ import { Schema } from "../host/schema.ts";
 import { SegmentImage } from "../host/segment_image.ts";
 import { projectFile } from "./data.ts";
 import { checkEncode } from "./golden_checks/encode.ts";
-import { recordingLogger, temporaryFolder } from "./temporary.ts";
+import { temporaryFolder } from "./support/folder.ts";
+import { CollectingLogger } from "./support/log.ts";
 
 const MAPPINGS = (["mmap-io", "koffi", "none"] as const).filter((name) => {
   try {
@@ -276,7 +277,7 @@ describe("Observer without a mapping", () => {
   });
 
   it("says once that it cannot write, and tries again", (t) => {
-    const log = recordingLogger();
+    const log = new CollectingLogger();
     const path = createFile(temporaryFolder(t));
     const file = openFile(path, { write: true, mapping });
     const image = new SegmentImage(file, 0, 512, 1e6, log);

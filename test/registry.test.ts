@@ -5,7 +5,8 @@ import { describe, it } from "node:test";
 import { Observer } from "../host/observer.ts";
 import { Registry } from "../host/registry.ts";
 import { Schema } from "../host/schema.ts";
-import { recordingLogger, temporaryFolder } from "./temporary.ts";
+import { temporaryFolder } from "./support/folder.ts";
+import { CollectingLogger } from "./support/log.ts";
 
 const schema = Schema.build({
   requests_total: "u64",
@@ -92,7 +93,7 @@ describe("Registry", () => {
   });
 
   it("logs through the logger it is given", () => {
-    const log = recordingLogger();
+    const log = new CollectingLogger();
     const registry = new Registry(schema, { log });
     registry.metrics.requests_active.decrement();
     registry.metric("other").decrement();

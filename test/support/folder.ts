@@ -9,3 +9,10 @@ export function ownFolder(): string {
   after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
+
+/** The same for a single test. */
+export function temporaryFolder(test: { after(action: () => void): void }): string {
+  const folder = mkdtempSync(join(tmpdir(), "um-"));
+  test.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}

@@ -2,30 +2,26 @@ import type { Logger } from "../../host/log.ts";
 
 /** A logger that keeps what it is told. */
 export class CollectingLogger implements Logger {
+  /** The messages alone. */
   readonly lines: string[] = [];
+  /** Level, message and details. */
+  readonly entries: string[] = [];
 
-  #add(level: string, message: string, details: readonly unknown[]): void {
-    this.lines.push([level, message, ...details.map((detail) => JSON.stringify(detail))].join(" "));
+  debug = this.#recorder("debug");
+  info = this.#recorder("info");
+  warn = this.#recorder("warn");
+  error = this.#recorder("error");
+
+  #recorder(level: string): Logger["info"] {
+    return (message, ...details) => {
+      this.lines.push(message);
+      const texts = details.map((detail) => JSON.stringify(detail));
+      this.entries.push([level, message, ...texts].join(" "));
+    };
   }
 
-  debug(message: string, ...details: unknown[]): void {
-    this.#add("debug", message, details);
-  }
-
-  info(message: string, ...details: unknown[]): void {
-    this.#add("info", message, details);
-  }
-
-  warn(message: string, ...details: unknown[]): void {
-    this.#add("warn", message, details);
-  }
-
-  error(message: string, ...details: unknown[]): void {
-    this.#add("error", message, details);
-  }
-
-  /** The lines that contain `text`. */
+  /** The entries that contain `text`. */
   with(text: string): string[] {
-    return this.lines.filter((line) => line.includes(text));
+    return this.entries.filter((entry) => entry.includes(text));
   }
 }
