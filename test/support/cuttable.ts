@@ -1,4 +1,4 @@
-import { createServer, connect as dial, type Socket } from "node:net";
+import { connect as dial, createServer, type Socket } from "node:net";
 
 /**
  * Stands between workers and a supervisor, so that a connection can be cut without either of them
@@ -9,6 +9,7 @@ export class Cuttable {
   readonly #pairs: Set<readonly [Socket, Socket]> = new Set();
   readonly #server: ReturnType<typeof createServer>;
   #open = true;
+  #confirming = true;
 
   private constructor(path: string, target: string) {
     this.path = path;
@@ -24,7 +25,10 @@ export class Cuttable {
         });
       }
       worker.pipe(supervisor);
-      supervisor.pipe(worker);
+      supervisor.on("data", (chunk: Buffer) => {
+        if (!this.#confirming && isRegistered(chunk)) this.cut({ open: false });
+        else worker.write(chunk);
+      });
       if (!this.#open) for (const end of pair) end.destroy();
     });
   }
@@ -49,10 +53,22 @@ export class Cuttable {
   /** Lets new connections through again. */
   open(): void {
     this.#open = true;
+    this.#confirming = true;
+  }
+
+  /** Cuts all connections, and each new one just before the worker learns that it is registered. */
+  cutBeforeConfirmation(): void {
+    this.#confirming = false;
+    this.cut();
   }
 
   close(): void {
     this.cut({ open: false });
     this.#server.close();
   }
+}
+
+/** Whether these bytes are the answer to a worker's first call: Return(1, small integer). */
+function isRegistered(bytes: Buffer): boolean {
+  return bytes.length === 4 && bytes[0] === 0xd5 && bytes[1] === 1 && bytes[2] === 1;
 }
