@@ -9,9 +9,11 @@ import { answers, listen } from "./unix_socket.ts";
  */
 export class FileLock {
   readonly #server: Server;
+  readonly #unlink: () => void;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, unlink: () => void) {
     this.#server = server;
+    this.#unlink = unlink;
   }
 
   /** @throws {Error} when another living process owns the file. */
@@ -20,18 +22,18 @@ export class FileLock {
     const server = createServer((socket) => socket.destroy());
     server.unref();
     try {
-      await listen(server, lockPath, { mode: 0o600 });
+      return new FileLock(server, await listen(server, lockPath, { mode: 0o600 }));
     } catch (error) {
       if (await answers(lockPath).catch(() => false)) {
         throw new Error(`Cannot own shared file "${path}": another supervisor owns it`);
       }
       throw error;
     }
-    return new FileLock(server);
   }
 
   /** Gives the file up. */
   release(): Promise<void> {
+    this.#unlink();
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
 }

@@ -33,11 +33,18 @@ export interface FileRange {
  * not to be seen from here.
  */
 export function startTimeOf(processId: number): string | null {
+  return lookUp(processId) ?? null;
+}
+
+/** The start time; null when there is no such process, undefined when we could not look. */
+function lookUp(processId: number): string | null | undefined {
   let text: string;
   try {
     text = readFileSync(`/proc/${processId}/stat`, "utf8");
-  } catch {
-    return null;
+  } catch (error) {
+    // Anything else, such as EMFILE, says nothing about the process.
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" || code === "ESRCH" ? null : undefined;
   }
   // The command may contain spaces and parentheses: fields are counted from behind it.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -100,7 +107,9 @@ export function isGone(holder: Holder, range: FileRange): boolean | null {
   return mapsRange(holder.processId, range) === false;
 }
 
-/** Whether the process itself has ended; false where it cannot be seen. */
+/** Whether the process itself has ended; false where that cannot be seen. */
 export function isProcessGone({ evidence, processId, startTime }: Holder): boolean {
-  return evidence !== "none" && processId !== null && startTimeOf(processId) !== startTime;
+  if (evidence === "none" || processId === null) return false;
+  const seen = lookUp(processId);
+  return seen !== undefined && seen !== startTime;
 }

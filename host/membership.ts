@@ -2,12 +2,17 @@
 
 import { RemoteError } from "./bus/errors.ts";
 import { Departures } from "./departures.ts";
-import { type Holder, identify } from "./holder.ts";
+import { type Holder, identify, startTimeOf } from "./holder.ts";
 import type { Logger } from "./log.ts";
 import { parseRows, type RejectedRow } from "./schema.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
 import type { Group, Services } from "./services.ts";
-import { serviceName, stateText, type WorkerController } from "./worker_controller.ts";
+import {
+  serviceName,
+  stateText,
+  type WorkerController,
+  type WorkerProxy,
+} from "./worker_controller.ts";
 
 /** Rejected fields named one by one in the log. */
 const NAMED_REJECTIONS = 5;
@@ -33,14 +38,25 @@ export interface Registration {
   readonly holder: Holder;
 }
 
+/** A worker that has been asked for its schema. */
+interface Pending {
+  readonly controller: WorkerController;
+  readonly offset: number;
+  /** Whether its process was to be seen, by the start time that it told, before it was asked. */
+  readonly seen: boolean;
+  /** Its connection has ended. */
+  gone: boolean;
+  /** It has not answered in time. It may yet: a stopped process does when it is woken. */
+  late: boolean;
+}
+
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #allocator: SegmentAllocator;
   readonly #services: Services;
   readonly #departures: Departures;
   readonly #log: Logger;
-  /** Registrations under way; `gone` once their connection is. */
-  readonly #pending: Map<number, { gone: boolean }> = new Map();
+  readonly #pending: Map<number, Pending> = new Map();
   readonly #live: Map<number, Registration> = new Map();
   readonly #liveByIncarnation: Map<string, Registration> = new Map();
 
@@ -76,25 +92,48 @@ export class Membership {
     if (worker === null) return;
     const offset = this.#allocate(id);
     if (offset === null) return;
-    const pending = { gone: false };
+    const pending = {
+      controller,
+      offset,
+      seen: this.#isSeen(controller),
+      gone: false,
+      late: false,
+    };
     this.#pending.set(id, pending);
+    const { setupTimeoutMs } = this.#options;
+    await settled(this.#ask(pending, worker), setupTimeoutMs);
+    if (this.#pending.get(id) !== pending) return;
+    pending.late = true;
+    this.#logSetupError(id, `no answer within ${setupTimeoutMs} ms`);
+    if (pending.gone) this.#abandon(pending);
+  }
+
+  /** Never rejects. An answer that comes after `#abandon` is dropped. */
+  async #ask(pending: Pending, worker: WorkerProxy): Promise<void> {
+    const { controller, offset } = pending;
+    const { id } = controller;
+    const { path } = this.#options;
     try {
-      const { path, setupTimeoutMs } = this.#options;
       const { segmentSize } = this.#allocator;
-      const answer = worker.setupUtilizationObserver(path, segmentSize, offset);
-      const rows = await within(setupTimeoutMs, answer);
+      const rows = await worker.setupUtilizationObserver(path, segmentSize, offset);
+      if (this.#pending.get(id) !== pending) return;
+      this.#admit(pending, rows);
       this.#pending.delete(id);
-      this.#admit(controller, offset, rows);
-      if (pending.gone) this.remove(controller);
     } catch (error) {
-      this.#pending.delete(id);
-      this.#log.error("Error setting up worker utilization", {
-        worker_id: id,
-        error: error instanceof Error ? error.message : String(error),
-      });
-      if (error instanceof RemoteError) this.#allocator.free(id);
-      else this.#leaveUnknown(controller, offset);
+      if (this.#pending.get(id) !== pending) return;
+      this.#logSetupError(id, error instanceof Error ? error.message : String(error));
+      if (error instanceof RemoteError) {
+        this.#pending.delete(id);
+        this.#allocator.free(id);
+      } else {
+        this.#abandon(pending);
+      }
     }
+    if (pending.gone) this.remove(controller);
+  }
+
+  #logSetupError(id: number, error: string): void {
+    this.#log.error("Error setting up worker utilization", { worker_id: id, error });
   }
 
   #allocate(id: number): number | null {
@@ -117,7 +156,8 @@ export class Membership {
   }
 
   /** The worker has answered: its schema decides. */
-  #admit(controller: WorkerController, offset: number, rows: unknown): void {
+  #admit(pending: Pending, rows: unknown): void {
+    const { controller, offset } = pending;
     const { id, processId, state } = controller;
     const parsed = parseRows(rows, this.#allocator.segmentSize);
     if (parsed === null) {
@@ -131,7 +171,7 @@ export class Membership {
     const group = this.#services.group(service, parsed.fields);
     const { core } = this.#allocator;
     core.checked(core.exports.attach(segment, group.index), `attach worker ${id}`);
-    const holder = this.#identify(controller, offset);
+    const holder = this.#identify(pending);
     this.#enter({ controller, segment, offset, group, holder });
     this.#log.info("Registered worker utilization", {
       worker_id: id,
@@ -182,7 +222,10 @@ export class Membership {
    */
   remove({ id }: WorkerController): void {
     const pending = this.#pending.get(id);
-    if (pending !== undefined) pending.gone = true;
+    if (pending !== undefined) {
+      pending.gone = true;
+      if (pending.late) this.#abandon(pending);
+    }
     const registration = this.#live.get(id);
     if (registration === undefined) return;
     this.#leave(registration);
@@ -201,18 +244,26 @@ export class Membership {
   }
 
   /** A worker that never told its fields, and of which it is not known what it does. */
-  #leaveUnknown(controller: WorkerController, offset: number): void {
+  #abandon(pending: Pending): void {
+    const { controller, offset } = pending;
+    this.#pending.delete(controller.id);
     const { segment } = this.#allocator.allocation(controller.id)!;
-    const holder = this.#identify(controller, offset);
-    this.#departures.detach({ segment, offset, holder }, null);
+    this.#departures.detach({ segment, offset, holder: this.#identify(pending) }, null);
   }
 
-  #identify({ processId, state }: WorkerController, offset: number): Holder {
+  #isSeen({ processId, state }: WorkerController): boolean {
+    const startTime = stateText(state, "start_time");
+    return processId !== null && startTime !== null && startTimeOf(processId) === startTime;
+  }
+
+  #identify({ controller: { processId, state }, offset, seen }: Pending): Holder {
     const claimed = {
       startTime: stateText(state, "start_time"),
       incarnation: stateText(state, "incarnation"),
     };
-    return identify(processId, claimed, this.#departures.rangeAt(offset));
+    const holder = identify(processId, claimed, this.#departures.rangeAt(offset));
+    // A process that was there and is not any more can be known to be gone.
+    return seen && holder.evidence === "none" ? { ...holder, evidence: "process" } : holder;
   }
 
   close(): void {
@@ -220,15 +271,15 @@ export class Membership {
   }
 }
 
-/** Rejects when the worker has not answered in time; a late answer is dropped. */
-async function within<T>(timeoutMs: number, answer: Promise<T>): Promise<T> {
+/** Resolves when `task` has ended, or after this time. */
+async function settled(task: Promise<void>, timeoutMs: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
     timer.unref();
   });
   try {
-    return await Promise.race([answer, timeout]);
+    await Promise.race([task, timeout]);
   } finally {
     clearTimeout(timer);
   }

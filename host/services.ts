@@ -1,7 +1,7 @@
 // Which fields each service has, which accumulator sums each of them, and in which order they are
 // reported. Names live here; the core knows numbers only.
 
-import { COUNTER, LAST, MAX, MIN, NONE, SUM } from "../assembly/layout.ts";
+import { COUNTER, LAST, MAX, MIN, NONE, SAMPLE, SUM, TOTALS } from "../assembly/layout.ts";
 import { exactJson } from "./exact_json.ts";
 import type { Aggregate, Field } from "./field.ts";
 import type { Logger } from "./log.ts";
@@ -206,12 +206,12 @@ export class Services {
     }
   }
 
-  /** The last `finish(SAMPLE)` as values by service, in order of first appearance among the living. */
+  /** The live aggregates of what was gathered, in order of first appearance among the living. */
   sample(bigint: boolean): Record<string, ServiceData> {
     return this.#objects(this.#sampleReports(), bigint);
   }
 
-  /** The last `finish(TOTALS)` as counters by service, those without workers included. */
+  /** The counters of all that was gathered and retired, services without workers included. */
   totals(bigint: boolean): Record<string, ServiceData> {
     return this.#objects(this.#totalsReports(), bigint);
   }
@@ -262,11 +262,13 @@ export class Services {
   }
 
   #sampleReports(): readonly Report[] {
+    this.#allocator.core.exports.finish(SAMPLE);
     this.#reports ??= this.#order();
     return this.#reports;
   }
 
   #totalsReports(): readonly Report[] {
+    this.#allocator.core.exports.finish(TOTALS);
     return [...this.#services.values()].map((service) => {
       const fields = [...service.fields.values()].filter(isCounter);
       return { service, fields, countPosition: fields.length };

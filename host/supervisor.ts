@@ -83,6 +83,8 @@ export class Supervisor {
   /** Registered workers by id. */
   readonly #peers: Map<number, Peer> = new Map();
   #nextId = 1;
+  /** Removes the socket's name. */
+  #unlink: () => void = () => {};
   #probe: SelfProbe | null = null;
   #closing: Promise<void> | null = null;
 
@@ -106,7 +108,7 @@ export class Supervisor {
     }
     const supervisor = new Supervisor(options);
     const access: Access = { mode: options.mode ?? 0o600, groupId: options.groupId };
-    await listen(supervisor.#server, supervisor.socket, access);
+    supervisor.#unlink = await listen(supervisor.#server, supervisor.socket, access);
     supervisor.#server.on("error", (error) => supervisor.#log.error("Error accepting", error));
     try {
       for (const monitor of supervisor.#monitors) await monitor.open?.();
@@ -191,7 +193,7 @@ export class Supervisor {
         }
         const found = this.#peers.get(positional[0] as number);
         if (found !== undefined) return connection.bindTemporary(found.forward);
-        const id = String(plain(positional[0])).slice(0, 100);
+        const id = exactJson(plain(positional[0])).slice(0, 100);
         throw new RemoteError(`Connection not found: ${id}`, "ArgumentError");
       },
     });
@@ -275,7 +277,7 @@ export class Supervisor {
 
   async #close(): Promise<void> {
     this.#probe?.stop();
-    // The system's own call removes the socket's name.
+    this.#unlink();
     const closed = new Promise<void>((done) => this.#server.close(() => done()));
     for (const connection of this.#connections) connection.close("supervisor is closing");
     for (const monitor of this.#monitors) {

@@ -1,10 +1,15 @@
 // Unix sockets that listen: bind over a stale one, never over a live one.
 
-import { chmodSync, chownSync, lstatSync, unlinkSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { chmodSync, chownSync, linkSync, lstatSync, mkdirSync, rmSync, unlinkSync } from "node:fs";
 import { connect, type Server } from "node:net";
+import { basename, dirname, join } from "node:path";
 
 /** Bytes a socket path can have: one less than `sun_path`, for its final zero. */
 export const LONGEST_SOCKET_PATH: number = process.platform === "darwin" ? 103 : 107;
+
+/** Replacing a stale socket takes some milliseconds. */
+const LONGEST_TURN_MS = 5000;
 
 /** @throws {RangeError} for a path that the system would cut or refuse. */
 export function checkSocketPath(path: string): void {
@@ -25,17 +30,37 @@ export interface Access {
 }
 
 /**
- * Listens on a socket path. A socket that nobody answers on is replaced.
+ * Listens on a socket path. A socket that nobody answers on is replaced; of several servers that
+ * find one at the same time, one gets the path.
  *
+ * @returns gives the path up. To be called before the server is closed.
  * @throws {Error} when a live server answers there, or something that is no socket is in its place.
  */
-export async function listen(server: Server, path: string, access: Access): Promise<void> {
+export async function listen(server: Server, path: string, access: Access): Promise<() => void> {
   checkSocketPath(path);
-  await removeStale(path);
+  // Bound and made accessible under a name of its own, then linked to the path: that either
+  // succeeds as a whole or finds the path taken.
+  const ownPath = join(dirname(path), `.${randomBytes(4).toString("hex")}`);
+  await bind(server, ownPath, access);
+  try {
+    if (!tryLink(ownPath, path)) await replaceStale(ownPath, path);
+  } catch (error) {
+    server.close();
+    throw error;
+  }
+  unlinkSync(ownPath);
+  const { ino } = lstatSync(path, { bigint: true });
+  return () => {
+    // While the server lives, no other file can have its inode.
+    if (lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino === ino) unlinkSync(path);
+  };
+}
+
+async function bind(server: Server, path: string, access: Access): Promise<void> {
+  checkSocketPath(path);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    // The socket must not be open to others between bind and chmod. Worker threads cannot set the
-    // mask of their process.
+    // Worker threads cannot set the mask of their process.
     const mask = setMask(0o777 & ~access.mode);
     try {
       server.listen({ path, exclusive: true }, () => {
@@ -47,6 +72,16 @@ export async function listen(server: Server, path: string, access: Access): Prom
     }
   });
   grant(path, access);
+}
+
+function tryLink(existing: string, path: string): boolean {
+  try {
+    linkSync(existing, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
 }
 
 /** Sets permissions and group of a path that we own. */
@@ -63,18 +98,42 @@ function setMask(mask: number): number | null {
   }
 }
 
-async function removeStale(path: string): Promise<void> {
-  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  if (found === undefined) return;
-  if (!found.isSocket()) {
-    throw new Error(`Cannot listen on "${path}": something that is not a socket is in its place`);
+/** Puts a socket in the place of one that nobody answers on, one process at a time. */
+async function replaceStale(ownPath: string, path: string): Promise<void> {
+  const turn = join(dirname(path), `.${basename(path)}.turn`);
+  await takeTurn(turn);
+  try {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found !== undefined && !found.isSocket()) {
+      throw new Error(`Cannot listen on "${path}": something that is not a socket is in its place`);
+    }
+    if (found !== undefined && (await answers(path))) {
+      throw new Error(`Cannot listen on "${path}": another supervisor is listening there`);
+    }
+    rmSync(path, { force: true });
+    if (!tryLink(ownPath, path)) {
+      throw new Error(`Cannot listen on "${path}": another supervisor took it just now`);
+    }
+  } finally {
+    rmSync(turn, { recursive: true, force: true });
   }
-  if (await answers(path)) {
-    throw new Error(`Cannot listen on "${path}": another supervisor is listening there`);
+}
+
+/** Making a folder succeeds for one process only. One that died in its turn is not waited for. */
+async function takeTurn(turn: string): Promise<void> {
+  for (;;) {
+    try {
+      mkdirSync(turn, { mode: 0o700 });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+    const made = lstatSync(turn, { throwIfNoEntry: false })?.mtimeMs;
+    if (made !== undefined && Date.now() - made > LONGEST_TURN_MS) {
+      rmSync(turn, { recursive: true, force: true });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  // Another supervisor may have replaced it meanwhile: then it is not the one found stale.
-  const again = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  if (again?.ino === found.ino) unlinkSync(path);
 }
 
 /** Whether a server accepts connections on the path. */

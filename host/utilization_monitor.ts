@@ -2,7 +2,7 @@
 
 import { statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { DETACHED, LIVE, SAMPLE, TOTALS } from "../assembly/layout.ts";
+import { DETACHED, LIVE } from "../assembly/layout.ts";
 import { exactJson } from "./exact_json.ts";
 import { FileLock } from "./file_lock.ts";
 import { IntervalLoop } from "./interval_loop.ts";
@@ -234,7 +234,7 @@ export class UtilizationMonitor {
 
   /** The live workers' values, aggregated by service and field; the original's `as_json`. */
   sample({ bigint = false }: SampleOptions = {}): Sample {
-    return this.#finished(SAMPLE)?.sample(bigint) ?? EMPTY;
+    return this.#gather(LIVE)?.sample(bigint) ?? EMPTY;
   }
 
   /**
@@ -242,19 +242,16 @@ export class UtilizationMonitor {
    * worker dies. A service without workers stays, with `worker_count: 0`.
    */
   totals({ bigint = false }: SampleOptions = {}): Sample {
-    return this.#finished(TOTALS)?.totals(bigint) ?? EMPTY;
+    return this.#gather(LIVE, DETACHED)?.totals(bigint) ?? EMPTY;
   }
 
-  /** Gathers the segments now; null before the file is open. */
-  #finished(what: typeof SAMPLE | typeof TOTALS): Services | null {
+  /** Reads the segments now; null before the file is open. */
+  #gather(...lists: readonly (typeof LIVE | typeof DETACHED)[]): Services | null {
     if (this.#parts === null) return null;
     const { allocator, services } = this.#parts;
-    const { sampler, usedSize } = allocator;
-    const { exports } = allocator.core;
-    exports.reset();
-    sampler.accumulate(services.groupIndices(), LIVE, usedSize);
-    if (what === TOTALS) sampler.accumulate(services.groupIndices(), DETACHED, usedSize);
-    exports.finish(what);
+    const { core, sampler, usedSize } = allocator;
+    core.exports.reset();
+    for (const list of lists) sampler.accumulate(services.groupIndices(), list, usedSize);
     if (allocator.file.shrunk) {
       this.#complain(
         `"${this.path}" was truncated: reading it by file I/O, workers that map it will die`,
@@ -289,7 +286,18 @@ export class UtilizationMonitor {
 
   /** The sample as JSON text, every integer with all its digits, NaN and infinities as null. */
   stringify(): string {
-    return this.#finished(SAMPLE)?.sampleText() ?? "{}";
+    return this.#gather(LIVE)?.sampleText() ?? "{}";
+  }
+
+  /** What a supervisor answers for this monitor, of one moment. `data` has the original's shape. */
+  status({ bigint = false, totals = false, byWorker = false }: StatusOptions = {}): Status {
+    const services = totals ? this.#gather(LIVE, DETACHED) : this.#gather(LIVE);
+    return {
+      type: UtilizationMonitor.monitorType,
+      data: services?.sample(bigint) ?? EMPTY,
+      ...(totals && { totals: services?.totals(bigint) ?? EMPTY }),
+      ...(byWorker && { workers: this.sampleByWorker({ bigint }) }),
+    };
   }
 
   /**
@@ -297,23 +305,14 @@ export class UtilizationMonitor {
    * `status_json` with it.
    */
   statusText({ totals = false, byWorker = false }: StatusOptions = {}): string {
+    const services = totals ? this.#gather(LIVE, DETACHED) : this.#gather(LIVE);
     const members = [
       `"type":${JSON.stringify(UtilizationMonitor.monitorType)}`,
-      `"data":${this.stringify()}`,
+      `"data":${services?.sampleText() ?? "{}"}`,
     ];
-    if (totals) members.push(`"totals":${this.#finished(TOTALS)?.totalsText() ?? "{}"}`);
+    if (totals) members.push(`"totals":${services?.totalsText() ?? "{}"}`);
     if (byWorker) members.push(`"workers":${exactJson(this.sampleByWorker({ bigint: true }))}`);
     return `{${members.join(",")}}`;
-  }
-
-  /** What a supervisor answers for this monitor. `data` has the original's shape. */
-  status({ bigint = false, totals = false, byWorker = false }: StatusOptions = {}): Status {
-    return {
-      type: UtilizationMonitor.monitorType,
-      data: this.sample({ bigint }),
-      ...(totals && { totals: this.totals({ bigint }) }),
-      ...(byWorker && { workers: this.sampleByWorker({ bigint }) }),
-    };
   }
 
   /** What a round does with its sample: it is logged. To be overridden. */

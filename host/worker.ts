@@ -59,8 +59,8 @@ export class Worker<Name extends string = string> {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #retryMs = FIRST_RETRY_MS;
   #running = false;
-  /** The observer of a registration that the supervisor has not confirmed yet. */
-  #unconfirmed: { observer: Observer<Name>; previous: Observer<Name> | null } | null = null;
+  /** What came of this connection: whether its supervisor gave us a segment, and we took it. */
+  #place: "none" | "taken" | "refused" = "none";
   #id: number | null = null;
   #said = "";
 
@@ -109,8 +109,10 @@ export class Worker<Name extends string = string> {
 
   #connect(): void {
     let owner: number;
+    let state: Map<unknown, unknown>;
     try {
       owner = this.#checkSocket();
+      state = this.#state();
     } catch (error) {
       this.#sayError(error);
       this.#retryLater();
@@ -127,10 +129,18 @@ export class Worker<Name extends string = string> {
     connection.label = `supervisor at "${this.socket}"`;
     connection.patient = true;
     this.#connection = connection;
+    this.#place = "none";
     const worker = connection.bind("worker", {
-      setup_utilization_observer: (place) => this.#setup(place, owner),
+      setup_utilization_observer: (place) => {
+        try {
+          return this.#setup(place, owner);
+        } catch (error) {
+          this.#refuse(error);
+          throw error;
+        }
+      },
     });
-    const options = { process_id: process.pid, state: this.#state() };
+    const options = { process_id: process.pid, state };
     connection.invoke("supervisor", "register", [worker], { options }).then(
       (id) => this.#registered(connection, id),
       (error) => this.#refused(connection, error),
@@ -184,37 +194,34 @@ export class Worker<Name extends string = string> {
       observer.close();
       throw new Error(`Cannot observe without a mapping: ${observer.mappingReason}`);
     }
-    const previous = this.#unconfirmed?.previous ?? this.registry.observer;
+    // There is no way back: as soon as the supervisor has our answer, the old segment may become
+    // another worker's. Until then it keeps what we had counted.
+    const previous = this.registry.observer;
     this.registry.attach(observer);
-    // Told again before the first place was confirmed: that one was never in use.
-    this.#unconfirmed?.observer.close();
-    this.#unconfirmed = { observer, previous };
-    if (this.#id !== null) this.#confirm();
+    previous?.close();
+    this.#place = "taken";
     return this.registry.schema.toRows().map(wireRow);
   }
 
-  #confirm(): void {
-    this.#unconfirmed?.previous?.close();
-    this.#unconfirmed = null;
-  }
-
-  /** The supervisor never counted the new place: back to where it still reads us. */
-  #revert(): void {
-    if (this.#unconfirmed === null) return;
-    const { observer, previous } = this.#unconfirmed;
-    this.#unconfirmed = null;
-    this.registry.attach(previous);
-    observer.close();
+  #refuse(error: unknown): void {
+    const { message } = error as Error;
+    if (this.#place === "none") this.#place = "refused";
+    // The reason may name another segment each time: that is nothing new.
+    this.#say(
+      "warn",
+      `Refused the segment of supervisor at "${this.socket}": ${message}`,
+      "refused",
+    );
   }
 
   #registered(connection: Connection, id: unknown): void {
-    if (this.#unconfirmed === null) {
-      this.#say("warn", `Supervisor at "${this.socket}" gave no segment, asking again later`);
+    if (this.#place !== "taken") {
+      if (this.#place === "none")
+        this.#say("warn", `Supervisor at "${this.socket}" gave no segment, asking again later`);
       this.#reconnect(connection, REFUSED_RETRY_MS);
       return;
     }
     this.#id = typeof id === "number" ? id : null;
-    this.#confirm();
     this.#retryMs = FIRST_RETRY_MS;
     this.#say("info", `Registered with supervisor at "${this.socket}" (mapping: ${this.mapping})`);
   }
@@ -228,7 +235,6 @@ export class Worker<Name extends string = string> {
   /** An application's registration cannot be repeated on the same connection. */
   #reconnect(connection: Connection, delayMs: number): void {
     this.#connection = null;
-    this.#revert();
     connection.close();
     this.#retry(delayMs * (0.5 + Math.random() / 2));
   }
@@ -236,7 +242,6 @@ export class Worker<Name extends string = string> {
   #disconnected(connection: Connection, reason: string): void {
     if (this.#connection !== connection) return;
     this.#connection = null;
-    this.#revert();
     if (this.#id !== null)
       this.#say("warn", `Lost supervisor at "${this.socket}" (${reason}), counting on`);
     this.#id = null;
@@ -250,9 +255,10 @@ export class Worker<Name extends string = string> {
     else this.#say("warn", message);
   }
 
-  #say(level: "info" | "warn", message: string): void {
-    if (this.#said === message) return;
-    this.#said = message;
+  /** One line per change of state. */
+  #say(level: "info" | "warn", message: string, state: string = message): void {
+    if (this.#said === state) return;
+    this.#said = state;
     this.#log[level](message);
   }
 
@@ -269,7 +275,6 @@ export class Worker<Name extends string = string> {
     const { observer } = this.registry;
     this.registry.attach(null);
     observer?.close();
-    this.#confirm();
     if (connection === null) return;
     if (this.#id !== null) {
       // A Ruby supervisor does not know this call; it notices the end of the connection.

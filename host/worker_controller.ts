@@ -1,5 +1,7 @@
 // What a monitor needs to know of a worker, whatever transport it came by.
 
+import { exactJson } from "./exact_json.ts";
+
 /** The worker's end of a registration. */
 export interface WorkerProxy {
   /**
@@ -33,7 +35,7 @@ const LONGEST_NAME = 255;
 /** The service a worker belongs to: `state.name` as text, `"unknown"` where there is none. */
 export function serviceName({ name }: WorkerController["state"]): string {
   if (name === undefined || name === null || name === false) return "unknown";
-  const text = typeof name === "string" ? name : (JSON.stringify(name) ?? String(name));
+  const text = typeof name === "string" ? name : exactJson(name);
   return text.slice(0, LONGEST_NAME);
 }
 

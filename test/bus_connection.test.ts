@@ -340,6 +340,7 @@ describe("Connection, as an object", () => {
   });
 
   it("tells of results that cannot be sent", async () => {
+    limits = { sentFrameSize: 1024 * 1024 };
     const [peer, { connection }] = await raw();
     const circle: unknown[] = [];
     circle.push(circle);
@@ -485,6 +486,7 @@ describe("Connection.invoke()", () => {
   });
 
   it("rejects arguments that cannot be sent, and nothing is", async () => {
+    limits = { sentFrameSize: 1024 * 1024 };
     const [peer, { connection }] = await raw();
     await assert.rejects(connection.invoke("worker", "a", [new Date(0)]), TypeError);
     await assert.rejects(connection.invoke("worker", "a", ["x".repeat(1024 * 1024)]), RangeError);

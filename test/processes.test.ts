@@ -110,35 +110,39 @@ it("sums beyond 64 bits are exact as bigints and as text", GROWN, async (t) => {
   assert.equal(JSON.parse(JSON.stringify(monitor)).web.requests_total, Number(sum));
 });
 
-it("close() frees the segment at once, and what comes back is not counted twice", GROWN, async (t) => {
-  // Nothing but the goodbye frees a segment within this lease.
-  const scene = await Scene.supervised(t, { reuseDelayMs: 0 });
-  const free = scene.freeCount;
-  const worker = await scene.registered();
-  await worker.ask("add", { by: 10 });
-  assert.equal(scene.freeCount, free - 1);
+it(
+  "close() frees the segment at once, and what comes back is not counted twice",
+  GROWN,
+  async (t) => {
+    // Nothing but the goodbye frees a segment within this lease.
+    const scene = await Scene.supervised(t, { reuseDelayMs: 0 });
+    const free = scene.freeCount;
+    const worker = await scene.registered();
+    await worker.ask("add", { by: 10 });
+    assert.equal(scene.freeCount, free - 1);
 
-  await worker.ask("close");
-  // The goodbye has been answered: no later event is needed.
-  assert.equal(scene.freeCount, free);
-  assert.equal(scene.monitor.detachedCount, 0);
-  assert.deepEqual({ ...scene.monitor.sample() }, {});
-  assert.equal(scene.total("web"), 10n);
-  assert.equal(scene.monitor.totals().web?.worker_count, 0);
-  assert.equal("requests_active" in scene.monitor.totals().web!, false);
+    await worker.ask("close");
+    // The goodbye has been answered: no later event is needed.
+    assert.equal(scene.freeCount, free);
+    assert.equal(scene.monitor.detachedCount, 0);
+    assert.deepEqual({ ...scene.monitor.sample() }, {});
+    assert.equal(scene.total("web"), 10n);
+    assert.equal(scene.monitor.totals().web?.worker_count, 0);
+    assert.equal("requests_active" in scene.monitor.totals().web!, false);
 
-  await worker.ask("add", { by: 5 });
-  assert.equal(scene.total("web"), 10n);
-  await worker.ask("run");
-  await scene.sees(worker);
-  assert.equal(scene.total("web"), 15n);
-  await scene.sums("web", "requests_total", 15);
+    await worker.ask("add", { by: 5 });
+    assert.equal(scene.total("web"), 10n);
+    await worker.ask("run");
+    await scene.sees(worker);
+    assert.equal(scene.total("web"), 15n);
+    await scene.sums("web", "requests_total", 15);
 
-  await worker.ask("close");
-  await worker.ask("close");
-  assert.equal(scene.total("web"), 15n);
-  assert.equal(scene.freeCount, free);
-});
+    await worker.ask("close");
+    await worker.ask("close");
+    assert.equal(scene.total("web"), 15n);
+    assert.equal(scene.freeCount, free);
+  },
+);
 
 it("two supervisors work side by side", GROWN, async (t) => {
   const one = await Scene.supervised(t);

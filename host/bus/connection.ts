@@ -28,6 +28,11 @@ export interface ConnectionLimits extends FrameLimits {
   readonly serving?: number;
   /** Calls to the peer that wait for their answer (default 1024). */
   readonly calls?: number;
+  /**
+   * Bytes in a frame to the peer (default 64 MiB). Ruby reads frames of any length, and whoever
+   * asks for the status of thousands of workers wants the answer.
+   */
+  readonly sentFrameSize?: number;
   /** Bytes that the peer has not read (default 1 MiB). A first frame always goes out. */
   readonly unsentSize?: number;
   /** Objects without a name that the peer holds (default 1024). */
@@ -96,6 +101,7 @@ export class Connection {
     this.#nextId = accepting ? 2 : 1;
     this.#limits = {
       frameSize: MAX_FRAME_SIZE,
+      sentFrameSize: 64 * 1024 * 1024,
       nesting: MAX_NESTING,
       serving: 256,
       calls: 1024,
@@ -282,9 +288,10 @@ export class Connection {
 
   #encode(message: Message): Uint8Array {
     const frame = encodeMessage(message);
-    if (frame.length <= this.#limits.frameSize) return frame;
+    const { sentFrameSize } = this.#limits;
+    if (frame.length <= sentFrameSize) return frame;
     throw new RangeError(
-      `Cannot send frame of ${frame.length} bytes: limit is ${this.#limits.frameSize} bytes`,
+      `Cannot send frame of ${frame.length} bytes: limit is ${sentFrameSize} bytes`,
     );
   }
 

@@ -10,6 +10,7 @@ export class Cuttable {
   readonly #server: ReturnType<typeof createServer>;
   #open = true;
   #confirming = true;
+  #holding: ((release: () => void) => void) | null = null;
 
   private constructor(path: string, target: string) {
     this.path = path;
@@ -26,7 +27,10 @@ export class Cuttable {
       }
       worker.pipe(supervisor);
       supervisor.on("data", (chunk: Buffer) => {
-        if (!this.#confirming && isRegistered(chunk)) this.cut({ open: false });
+        const holding = this.#holding;
+        this.#holding = null;
+        if (holding !== null) holding(() => worker.write(chunk));
+        else if (!this.#confirming && isRegistered(chunk)) this.cut({ open: false });
         else worker.write(chunk);
       });
       if (!this.#open) for (const end of pair) end.destroy();
@@ -54,6 +58,13 @@ export class Cuttable {
   open(): void {
     this.#open = true;
     this.#confirming = true;
+  }
+
+  /** Holds back what the supervisor says next. Resolves, when it has, to what lets it through. */
+  hold(): Promise<() => void> {
+    return new Promise((resolve) => {
+      this.#holding = resolve;
+    });
   }
 
   /** Cuts all connections, and each new one just before the worker learns that it is registered. */

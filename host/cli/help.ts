@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+
+/** The version in package.json. */
+export function version(): string {
+  const text = readFileSync(new URL(import.meta.resolve("#package.json")), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** What the command line says when it is asked nothing. */
+export const HELP: string = `utilization: how busy is every worker process, even when one is stuck
+
+Usage: utilization <command> [options]
+  demo       HTTP servers of two services under load, in a live table
+  supervise  take in workers, and print a line of JSON every interval
+  status     ask a running supervisor, and print its answer as JSON
+
+See it work:           npx utilization-monitor demo --block
+Options of a command:  utilization <command> --help
+Version:               utilization --version
+`;
+
+export const SUPERVISE_HELP: string = `Usage: utilization supervise [options]
+
+Takes in workers, and prints a line of JSON at once and then every interval:
+{"time": …, "type": "utilization_monitor",
+ "data": {service: {field: sum of the live workers, …, "worker_count": n}},
+ "totals": {service: {counter: sum of all workers there ever were, …}}}
+The log goes to standard error. Ctrl-C or SIGTERM ends it.
+
+  --name NAME          tells supervisors of one folder apart (default)
+  --dir DIR            folder of the socket NAME.ipc and the file NAME.shm
+                       ($UTILIZATION_DIR, $RUNTIME_DIRECTORY,
+                       $XDG_RUNTIME_DIR/utilization, or a temporary one)
+  --socket PATH        socket to listen on, together with
+  --path PATH          shared file to create, in place of --name and --dir
+  --interval DURATION  500ms, 10s, 2m; a bare number is in seconds (10s)
+  --size SIZE          size of the file at first: 512, 32KiB, 64MiB (32KiB)
+  --segment-size SIZE  bytes for each worker, a multiple of 64 (512)
+  --max-size SIZE      size beyond which the file does not grow (64MiB)
+  --mode MODE          who may use socket and file, in octal (0600)
+  --group GROUP        group of socket and file, by name or number
+  --help               this text
+`;
+
+export const STATUS_HELP: string = `Usage: utilization status [options]
+
+Asks a running supervisor and prints its status as JSON: an array, one entry for
+each of its monitors. Integers have all their digits.
+
+  --name NAME    which supervisor of the folder (default)
+  --dir DIR      folder of its socket NAME.ipc
+  --socket PATH  its socket, in place of --name and --dir
+                 (else $UTILIZATION_SUPERVISOR, or as for "supervise")
+  --totals       adds counters of all workers there ever were
+  --by-worker    adds the values of each worker
+  --help         this text
+`;
+
+export const DEMO_HELP: string = `Usage: utilization demo [options]
+
+Runs a supervisor, HTTP servers of two services and a load generator, and shows
+them in a live table. Where there is no terminal it prints lines of JSON, as
+"supervise" does. Ctrl-C ends every process that it started.
+
+  --workers N          how many servers, in total (4)
+  --interval DURATION  500ms, 1s; a bare number is in seconds (1s)
+  --duration DURATION  ends by itself after this time
+  --block              puts one server into an endless loop
+  --json               prints lines of JSON on a terminal, too
+  --help               this text
+`;

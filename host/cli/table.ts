@@ -1,0 +1,167 @@
+// A frame as a table: a row for each service, and below it one for each of its workers.
+
+import { printable } from "./arguments.ts";
+import type { Column, Frame, ServiceFrame, Values, WorkerFrame } from "./frame.ts";
+import type { Line, Span, Style } from "./screen.ts";
+
+export interface TableOptions {
+  /** Process ids of workers to be marked, each with a word. */
+  readonly marks: ReadonlyMap<number, string>;
+  readonly columns: number;
+  /** Workers are left out, and counted, where the table would be longer. */
+  readonly rows: number;
+}
+
+/** One column of text: two lines of heading, and a cell of each row. */
+interface TextColumn {
+  readonly heading: readonly [string, string];
+  readonly cell: (row: Values) => string;
+  readonly isRate: boolean;
+  readonly roomyWidth: number;
+}
+
+interface Row {
+  readonly label: Line;
+  readonly values: Values | null;
+  readonly style?: Style | undefined;
+}
+
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const fraction = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
+
+/** The lines of the table, none longer than `columns` where that can be. */
+export function renderTable(frame: Frame, options: TableOptions): Line[] {
+  const rows = rowsOf(frame, options);
+  const labelWidth = Math.max(...rows.map(({ label }) => widthOf(label)), 16);
+  const columns = frame.columns.flatMap(textColumns);
+  const needed = columns.map(({ heading, cell }) => {
+    const cells = rows.map(({ values }) => (values === null ? "" : cell(values)));
+    return Math.max(...[...heading, ...cells].map((text) => text.length));
+  });
+  const { shown, widths, gap } = fit(columns, needed, options.columns - labelWidth);
+
+  const line = (label: Line, texts: (column: TextColumn) => string, style?: Style): Line => {
+    const spans: Span[] = [...label, { text: " ".repeat(labelWidth - widthOf(label)) }];
+    for (const index of shown) {
+      const column = columns[index]!;
+      const text = texts(column).padStart(widths[index]! + gap);
+      spans.push({ text, style: style ?? (column.isRate ? "dim" : undefined) });
+    }
+    return spans;
+  };
+  const title: Line = [{ text: "service, workers", style: "dim" }];
+  return [
+    line([], ({ heading }) => heading[0], "dim"),
+    line(title, ({ heading }) => heading[1], "dim"),
+    ...rows.flatMap(({ label, values, style }) =>
+      values === null ? [label] : [line(label, ({ cell }) => cell(values), style)],
+    ),
+  ];
+}
+
+/** Which columns there is room for, how wide, and how far apart. Rates go first. */
+function fit(
+  columns: readonly TextColumn[],
+  needed: readonly number[],
+  available: number,
+): { shown: readonly number[]; widths: readonly number[]; gap: number } {
+  const all = columns.map((_, index) => index);
+  // With some room to grow, columns do not move with every digit.
+  const roomy = needed.map((width, index) => Math.max(width, columns[index]!.roomyWidth));
+  for (const { widths, gap } of [
+    { widths: roomy, gap: 3 },
+    { widths: roomy, gap: 2 },
+    { widths: needed, gap: 2 },
+    { widths: needed, gap: 1 },
+  ]) {
+    if (sum(all, widths, gap) <= available) return { shown: all, widths, gap };
+  }
+  const shown = all.filter((index) => !columns[index]!.isRate);
+  while (shown.length > 1 && sum(shown, needed, 1) > available) shown.pop();
+  return { shown, widths: needed, gap: 1 };
+}
+
+function sum(shown: readonly number[], widths: readonly number[], gap: number): number {
+  return shown.reduce((total, index) => total + widths[index]! + gap, 0);
+}
+
+/** `bytes_sent_total` becomes `bytes_sent` above `total`. */
+function textColumns({ name, isCounter }: Column): TextColumn[] {
+  const cut = name.lastIndexOf("_");
+  const above = cut > 0 ? name.slice(0, cut) : "";
+  const heading = [printable(above), printable(name.slice(cut > 0 ? cut + 1 : 0))] as const;
+  const value = (row: Values): string => formatNumber(row.values.get(name));
+  const columns: TextColumn[] = [
+    { heading, cell: value, isRate: false, roomyWidth: isCounter ? 11 : 5 },
+  ];
+  if (isCounter) {
+    const rate = (row: Values): string => formatNumber(row.rates.get(name), whole);
+    columns.push({ heading: ["", "/s"], cell: rate, isRate: true, roomyWidth: 7 });
+  }
+  return columns;
+}
+
+/** Empty where there is no number. */
+export function formatNumber(
+  value: number | bigint | undefined,
+  format: Intl.NumberFormat = fraction,
+): string {
+  if (value === undefined) return "";
+  return format.format(value);
+}
+
+function rowsOf({ services }: Frame, { marks, rows }: TableOptions): Row[] {
+  // Two lines of heading, and an empty one between services.
+  const room = rows - 2 - services.length * 2 + 1;
+  const result: Row[] = [];
+  const limits = shares(services, room);
+  for (const [index, service] of services.entries()) {
+    if (index > 0) result.push({ label: [], values: null });
+    result.push({ label: serviceLabel(service), values: service, style: "bold" });
+    // Where not all fit, marked ones come first.
+    const limit = limits[index]!;
+    const isCut = service.workers.length > limit;
+    const isMarked = ({ processId }: WorkerFrame): boolean => marks.has(processId ?? 0);
+    const order = isCut
+      ? [...service.workers].sort((a, b) => Number(isMarked(b)) - Number(isMarked(a)))
+      : service.workers;
+    const shown = isCut ? order.slice(0, Math.max(0, limit - 1)) : order;
+    for (const worker of shown) {
+      const mark = marks.get(worker.processId ?? 0);
+      const style: Style | undefined = mark === undefined ? undefined : "alert";
+      const text = `  pid ${worker.processId ?? "?"}${mark === undefined ? "" : ` ${mark}`}`;
+      result.push({ label: [{ text, style }], values: worker, style });
+    }
+    const left = service.workers.length - shown.length;
+    if (left > 0) {
+      result.push({ label: [{ text: `  and ${left} more`, style: "dim" }], values: null });
+    }
+  }
+  return result;
+}
+
+/** How many rows the workers of each service may have: as many as they need, or equal shares. */
+function shares(services: readonly ServiceFrame[], room: number): number[] {
+  let left = Math.max(0, room);
+  const limits = new Map<ServiceFrame, number>();
+  const byNeed = [...services].sort((a, b) => a.workers.length - b.workers.length);
+  for (const [index, service] of byNeed.entries()) {
+    const share = Math.floor(left / (byNeed.length - index));
+    const limit = Math.min(service.workers.length, share);
+    limits.set(service, limit);
+    left -= limit;
+  }
+  return services.map((service) => limits.get(service)!);
+}
+
+function serviceLabel({ name, workerCount }: ServiceFrame): Line {
+  const workers = workerCount === 1 ? "1 worker" : `${workerCount} workers`;
+  return [
+    { text: printable(name).slice(0, 20), style: "bold" },
+    { text: `  ${workers}`, style: "dim" },
+  ];
+}
+
+function widthOf(line: Line): number {
+  return line.reduce((width, { text }) => width + [...text].length, 0);
+}

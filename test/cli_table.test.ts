@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { PassThrough } from "node:stream";
+import { describe, it } from "node:test";
+import type { WriteStream } from "node:tty";
+import { type Frame, FrameReader } from "../host/cli/frame.ts";
+import { type Line, paint, Screen, wantsColor } from "../host/cli/screen.ts";
+import { formatNumber, renderTable } from "../host/cli/table.ts";
+import type { Sample, UtilizationMonitor, WorkerSample } from "../host/utilization_monitor.ts";
+
+/** A monitor of one service with a counter and a gauge. */
+class FakeMonitor {
+  counters: bigint[] = [10n, 20n];
+
+  sample(): Sample {
+    const requests_total = this.counters.reduce((sum, value) => sum + value, 0n);
+    const web = { requests_total, requests_active: 7n, worker_count: this.counters.length };
+    return { web } as unknown as Sample;
+  }
+
+  totals(): Sample {
+    const { requests_total } = this.sample().web!;
+    return {
+      web: { requests_total: (requests_total as bigint) + 100n, worker_count: 2 },
+    } as Sample;
+  }
+
+  sampleByWorker(): WorkerSample[] {
+    return this.counters.map((requests_total, index) => ({
+      id: index + 1,
+      processId: 5000 + index,
+      service: "web",
+      mapping: "koffi",
+      data: { requests_total, requests_active: 3n },
+    }));
+  }
+}
+
+function reader(monitor: FakeMonitor, now: () => number): FrameReader {
+  return new FrameReader(monitor as unknown as UtilizationMonitor, now);
+}
+
+function textOf(lines: readonly Line[]): string[] {
+  return lines.map((line) => paint(line, 80, false).trimEnd());
+}
+
+const NO_MARKS: ReadonlyMap<number, string> = new Map();
+
+describe("FrameReader", () => {
+  it("gives counters of all workers there ever were, and rates from the second frame on", () => {
+    const monitor = new FakeMonitor();
+    let now = 1000;
+    const frames = reader(monitor, () => now);
+    const first = frames.read();
+    assert.deepEqual(first.columns, [
+      { name: "requests_total", isCounter: true },
+      { name: "requests_active", isCounter: false },
+    ]);
+    const [web] = first.services;
+    assert.deepEqual(
+      [...web!.values],
+      [
+        ["requests_total", 130n],
+        ["requests_active", 7n],
+      ],
+    );
+    assert.deepEqual([...web!.rates], []);
+    assert.equal(web!.workerCount, 2);
+
+    monitor.counters = [16n, 20n];
+    now += 500;
+    const second = frames.read().services[0]!;
+    assert.deepEqual([...second.rates], [["requests_total", 12]]);
+    const rates = second.workers.map((worker) => worker.rates.get("requests_total"));
+    assert.deepEqual(rates, [12, 0]);
+  });
+
+  it("keeps the rate when it is asked again too soon", () => {
+    const monitor = new FakeMonitor();
+    let now = 0;
+    const frames = reader(monitor, () => now);
+    frames.read();
+    monitor.counters = [20n, 20n];
+    now += 1000;
+    frames.read();
+    monitor.counters = [21n, 20n];
+    const again = frames.read().services[0]!;
+    assert.equal(again.values.get("requests_total"), 141n);
+    assert.equal(again.rates.get("requests_total"), 10);
+    now += 1000;
+    assert.equal(frames.read().services[0]!.rates.get("requests_total"), 1);
+  });
+});
+
+describe("renderTable()", () => {
+  const frame: Frame = {
+    columns: [
+      { name: "requests_total", isCounter: true },
+      { name: "load", isCounter: false },
+    ],
+    services: [
+      {
+        name: "web",
+        workerCount: 2,
+        values: new Map<string, number | bigint>([
+          ["requests_total", 12_345_678n],
+          ["load", 0.5],
+        ]),
+        rates: new Map([["requests_total", 1234.5]]),
+        workers: [5001, 5002].map((processId, index) => ({
+          id: index,
+          processId,
+          values: new Map<string, number | bigint>([
+            ["requests_total", 6_000n],
+            ["load", 0.25],
+          ]),
+          rates: new Map<string, number>(),
+        })),
+      },
+      { name: "a\u001b[2J", workerCount: 1, values: new Map(), rates: new Map(), workers: [] },
+    ],
+  };
+
+  it("aligns numbers to the right, with separators", () => {
+    const lines = textOf(renderTable(frame, { marks: NO_MARKS, columns: 80, rows: 24 }));
+    assert.deepEqual(lines, [
+      "                      requests",
+      "service, workers         total        /s    load",
+      "web  2 workers      12,345,678     1,235     0.5",
+      "  pid 5001               6,000              0.25",
+      "  pid 5002               6,000              0.25",
+      "",
+      "a\u{fffd}[2J  1 worker",
+    ]);
+  });
+
+  it("marks workers", () => {
+    const marks = new Map([[5002, "blocked"]]);
+    const lines = renderTable(frame, { marks, columns: 80, rows: 24 });
+    assert.match(textOf(lines)[4]!, /^ {2}pid 5002 blocked +6,000/);
+    assert.equal(
+      lines[4]!.some(({ style }) => style === "alert"),
+      true,
+    );
+  });
+
+  it("counts the workers for which there are no lines, but shows marked ones", () => {
+    const marks = new Map([[5040, "blocked"]]);
+    const worker = frame.services[0]!.workers[0]!;
+    const workers = Array.from({ length: 50 }, (_, i) => ({ ...worker, processId: 5000 + i }));
+    const many = { ...frame, services: [{ ...frame.services[0]!, workers }] };
+    const lines = textOf(renderTable(many, { marks, columns: 80, rows: 10 }));
+    assert.equal(lines.length, 10);
+    assert.match(lines[3]!, /pid 5040 blocked/);
+    assert.equal(lines.at(-1), "  and 44 more");
+    assert.equal(renderTable(many, { marks, columns: 80, rows: 1000 }).length, 53);
+  });
+
+  it("gives up rates first, then columns, where there is no room", () => {
+    for (const columns of [60, 45, 40, 30, 20]) {
+      const lines = textOf(renderTable(frame, { marks: NO_MARKS, columns, rows: 24 }));
+      for (const line of lines.slice(0, 5)) assert.ok(line.length <= Math.max(columns, 28), line);
+      assert.match(lines[2]!, /12,345,678/);
+      assert.equal(lines[1]!.includes("/s"), columns >= 40);
+    }
+  });
+});
+
+describe("formatNumber()", () => {
+  it("writes all digits of integers, and two of fractions", () => {
+    assert.equal(formatNumber(2n ** 64n - 1n), "18,446,744,073,709,551,615");
+    assert.equal(formatNumber(0.126), "0.13");
+    assert.equal(formatNumber(undefined), "");
+  });
+});
+
+describe("paint()", () => {
+  const line: Line = [{ text: "abc", style: "bold" }, { text: "def" }];
+
+  it("cuts to the width, and writes no escape sequence without color", () => {
+    assert.equal(paint(line, 4, false), "abcd");
+    assert.equal(paint(line, 2, true), "\x1b[1mab\x1b[0m");
+    assert.equal(wantsColor({ NO_COLOR: "1" }), false);
+    assert.equal(wantsColor({ NO_COLOR: "" }), true);
+  });
+});
+
+describe("Screen", () => {
+  it("puts the terminal back, and leaves the last picture", () => {
+    const stream = Object.assign(new PassThrough(), { columns: 20, rows: 2 });
+    stream.setEncoding("utf8");
+    const screen = new Screen(stream as unknown as WriteStream, (_, rows) =>
+      [[{ text: "one" }], [{ text: "two" }], [{ text: "three" }]].slice(0, rows),
+    );
+    screen.enter();
+    const begun = stream.read() as string;
+    assert.ok(begun.startsWith("\x1b[?1049h\x1b[?25l\x1b[?2026h\x1b[H"));
+    assert.ok(begun.endsWith("one\x1b[K\r\ntwo\x1b[K\x1b[J\x1b[?2026l"));
+    stream.emit("resize");
+    assert.match(stream.read() as string, /one/);
+    screen.leave();
+    assert.equal(stream.read(), "\x1b[?25h\x1b[?1049lone\ntwo\nthree\n");
+    screen.leave();
+    screen.draw();
+    assert.equal(stream.read(), null);
+    assert.equal(process.listenerCount("SIGTSTP"), 0);
+  });
+});
