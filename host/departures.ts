@@ -7,6 +7,7 @@
 //   detached ─┬─ its holder returned ─► dropped: it counts in its new segment
 //             └─ its holder is gone ──► counters join the retired base, the segment is free
 
+import { clearTimeout, setTimeout } from "node:timers";
 import { type FileRange, type Holder, isGone, isProcessGone } from "./holder.ts";
 import type { Logger } from "./log.ts";
 import type { Value } from "./sampler.ts";

@@ -12,24 +12,24 @@ export class IntervalLoop<T> implements AsyncIterableIterator<T> {
   #latest: { value: T } | null = null;
   #waiting: ((result: IteratorResult<T>) => void)[] = [];
   #stopped = false;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal;
   readonly #stop: () => void = () => this.stop();
 
   constructor(
     round: () => T,
     intervalMs: number,
     onError: (error: unknown) => void,
-    signal?: AbortSignal,
+    signal: AbortSignal,
   ) {
     this.#round = round;
     this.#intervalMs = intervalMs;
     this.#onError = onError;
     this.#signal = signal;
-    if (signal?.aborted) {
+    if (signal.aborted) {
       this.#stopped = true;
       return;
     }
-    signal?.addEventListener("abort", this.#stop, { once: true });
+    signal.addEventListener("abort", this.#stop, { once: true });
     this.#run();
   }
 
@@ -53,7 +53,7 @@ export class IntervalLoop<T> implements AsyncIterableIterator<T> {
     if (this.#stopped) return;
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#signal?.removeEventListener("abort", this.#stop);
+    this.#signal.removeEventListener("abort", this.#stop);
     for (const resolve of this.#waiting.splice(0)) resolve({ value: undefined, done: true });
   }
 

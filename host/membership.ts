@@ -1,5 +1,6 @@
 // Which workers are registered: how they come, and how they leave.
 
+import { clearTimeout, setTimeout } from "node:timers";
 import { RemoteError } from "./bus/errors.ts";
 import { Departures } from "./departures.ts";
 import { type Holder, identify, startTimeOf } from "./holder.ts";

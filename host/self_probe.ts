@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { clearTimeout, setTimeout } from "node:timers";
 import { Connection } from "./bus/connection.ts";
 import type { Logger } from "./log.ts";
 

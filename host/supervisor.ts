@@ -4,15 +4,15 @@ import { createServer, type Server, type Socket } from "node:net";
 import { resolve } from "node:path";
 import type { CallContext, Handler } from "./bus/bindings.ts";
 import { Connection } from "./bus/connection.ts";
-import { RemoteError, toException } from "./bus/errors.ts";
+import { RemoteError } from "./bus/errors.ts";
 import type { Options } from "./bus/messages.ts";
-import { ObjectReference, plain, type RemoteException, symbol } from "./bus/values.ts";
+import { ObjectReference, plain, symbol } from "./bus/values.ts";
 import { SUPERVISOR_VARIABLE } from "./directory.ts";
 import { exactJson } from "./exact_json.ts";
 import { type Logger, stderrLogger } from "./log.ts";
 import { SelfProbe } from "./self_probe.ts";
 import { type Access, listen } from "./unix_socket.ts";
-import { rowsFromWire } from "./wire_rows.ts";
+import { rowsFromWire, statusToWire } from "./wire.ts";
 import type { WorkerController } from "./worker_controller.ts";
 
 /** What a supervisor tells about each worker, and asks for its status. */
@@ -182,7 +182,7 @@ export class Supervisor {
         if (peer !== null) this.#unregister(peer);
         return peer !== null;
       },
-      status: () => this.status().map(wireStatus),
+      status: () => this.status().map(statusToWire),
       status_json: (_, { totals, by_worker: byWorker }) =>
         this.statusText({ totals: totals === true, byWorker: byWorker === true }),
       keys: () => this.keys(),
@@ -310,19 +310,4 @@ function forwardCall(
     );
   }
   return connection.invoke(target, "public_send", [symbol(method), ...positional], { options });
-}
-
-/** Keys as Ruby has them: Symbols, but for the names of services. */
-function wireStatus(
-  status: { readonly type: string; readonly data: object } | Error,
-): Map<unknown, unknown> | RemoteException {
-  if (status instanceof Error) return toException(status);
-  const services = Object.entries(status.data).map(([service, fields]: [string, object]) => {
-    const values = Object.entries(fields).map(([name, value]) => [symbol(name), value] as const);
-    return [service, new Map(values)] as const;
-  });
-  return new Map<unknown, unknown>([
-    [symbol("type"), status.type],
-    [symbol("data"), new Map(services)],
-  ]);
 }

@@ -9,9 +9,9 @@ import { IntervalLoop } from "./interval_loop.ts";
 import { type Logger, stderrLogger } from "./log.ts";
 import type { MappingName } from "./mapping/index.ts";
 import { Membership } from "./membership.ts";
-import type { Value } from "./sampler.ts";
+import type { Sample, SampleOptions, Status, StatusOptions, WorkerSample } from "./sample.ts";
 import { SegmentAllocator, type SegmentAllocatorOptions } from "./segment_allocator.ts";
-import { type ServiceData, Services } from "./services.ts";
+import { Services } from "./services.ts";
 import { grant } from "./unix_socket.ts";
 import { serviceName, stateText, type WorkerController } from "./worker_controller.ts";
 
@@ -32,39 +32,6 @@ export interface UtilizationMonitorOptions extends SegmentAllocatorOptions {
   /** Group id that the file is handed to. */
   groupId?: number | undefined;
   log?: Logger | undefined;
-}
-
-export interface SampleOptions {
-  /** Every integer as a bigint, exact at any size. */
-  bigint?: boolean;
-}
-
-export interface StatusOptions extends SampleOptions {
-  /** Adds `totals`. */
-  totals?: boolean;
-  /** Adds `workers`. */
-  byWorker?: boolean;
-}
-
-/** Aggregates by service name, in order of first appearance; null-prototype objects. */
-export type Sample = Record<string, ServiceData>;
-
-/** What one worker has in its segment. */
-export interface WorkerSample {
-  readonly id: number;
-  readonly processId: number | null;
-  readonly service: string;
-  /** How the worker writes: `"none"` is through file I/O, up to a flush ago. */
-  readonly mapping: string;
-  readonly data: Record<string, Value>;
-}
-
-/** What a supervisor passes on to whoever asks. */
-export interface Status {
-  readonly type: string;
-  readonly data: Sample;
-  readonly totals?: Sample;
-  readonly workers?: readonly WorkerSample[];
 }
 
 const EMPTY: Sample = Object.freeze(Object.create(null));
@@ -92,10 +59,9 @@ export class UtilizationMonitor {
   readonly #options: UtilizationMonitorOptions;
   readonly #log: Logger;
   #opening: Promise<void> | null = null;
-  #closed = false;
+  readonly #closing = new AbortController();
   #lock: FileLock | null = null;
   #parts: { allocator: SegmentAllocator; services: Services; membership: Membership } | null = null;
-  readonly #loops: Set<IntervalLoop<Sample>> = new Set();
   /** What is wrong with the file now, so that it is said once. */
   #complaint: string | null = null;
 
@@ -153,7 +119,7 @@ export class UtilizationMonitor {
    * @throws {Error} when another supervisor owns the file, or it cannot be created.
    */
   open(): Promise<void> {
-    if (this.#closed)
+    if (this.#closing.signal.aborted)
       return Promise.reject(new Error(`Cannot open "${this.path}": the monitor is closed`));
     this.#opening ??= this.#open().catch((error) => {
       this.#opening = null;
@@ -331,14 +297,13 @@ export class UtilizationMonitor {
       this.emit(sample);
       return sample;
     };
-    const loop = new IntervalLoop(
+    const { signal: closing } = this.#closing;
+    return new IntervalLoop(
       round,
       this.interval * 1000,
       (error) => this.#log.error("Error monitoring utilization", error),
-      signal,
+      signal === undefined ? closing : AbortSignal.any([closing, signal]),
     );
-    this.#loops.add(loop);
-    return loop;
   }
 
   /** Registered workers go on without a name of their file; new ones could not open it. */
@@ -358,9 +323,8 @@ export class UtilizationMonitor {
 
   /** Ends the loops, and gives up and removes the file. Workers that map it go on in their mapping. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const loop of this.#loops) loop.stop();
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
     await this.#opening?.catch(() => {});
     this.#parts?.membership.close();
     this.#parts?.allocator.close({ unlink: true });

@@ -4,8 +4,9 @@
 import { lstatSync } from "node:fs";
 import { connect as connectSocket } from "node:net";
 import { resolve } from "node:path";
+import { clearTimeout, setTimeout } from "node:timers";
 import { Connection } from "./bus/connection.ts";
-import { plain, symbol } from "./bus/values.ts";
+import { plain } from "./bus/values.ts";
 import { defaultSocket } from "./directory.ts";
 import { startTimeOf } from "./holder.ts";
 import { type Logger, stderrLogger } from "./log.ts";
@@ -13,8 +14,9 @@ import { type MappingName, selectMapping } from "./mapping/index.ts";
 import type { Metric } from "./metric.ts";
 import { Observer } from "./observer.ts";
 import { Registry } from "./registry.ts";
-import { type Row, Schema, type SchemaDefinition } from "./schema.ts";
+import { Schema, type SchemaDefinition } from "./schema.ts";
 import { checkSocketPath } from "./unix_socket.ts";
+import { rowsToWire, symbolMap } from "./wire.ts";
 
 const FIRST_RETRY_MS = 20;
 const LONGEST_RETRY_MS = 1000;
@@ -141,10 +143,14 @@ export class Worker<Name extends string = string> {
       },
     });
     const options = { process_id: process.pid, state };
-    connection.invoke("supervisor", "register", [worker], { options }).then(
-      (id) => this.#registered(connection, id),
-      (error) => this.#refused(connection, error),
-    );
+    connection
+      .invoke("supervisor", "register", [worker], { options })
+      .then(
+        (id) => this.#registered(connection, id),
+        (error: unknown) => this.#refused(connection, error),
+      )
+      // A logger that throws must not end the application.
+      .catch(() => {});
   }
 
   /** A stranger's socket is not obeyed. Returns the user id of its owner. */
@@ -169,8 +175,8 @@ export class Worker<Name extends string = string> {
       start_time: startTime(),
       mapping: selectMapping(mapping).mapping,
     };
-    const entries = Object.entries({ ...state, ...own });
-    return new Map(entries.filter(([, value]) => value != null).map(([k, v]) => [symbol(k), v]));
+    const known = Object.entries({ ...state, ...own }).filter(([, value]) => value != null);
+    return symbolMap(Object.fromEntries(known));
   }
 
   /** The supervisor tells us our place: we move there, and answer with our schema. */
@@ -200,7 +206,7 @@ export class Worker<Name extends string = string> {
     this.registry.attach(observer);
     previous?.close();
     this.#place = "taken";
-    return this.registry.schema.toRows().map(wireRow);
+    return rowsToWire(this.registry.schema.toRows());
   }
 
   #refuse(error: unknown): void {
@@ -297,14 +303,6 @@ let ownStartTime: string | null | undefined;
 function startTime(): string | null {
   ownStartTime ??= startTimeOf(process.pid);
   return ownStartTime;
-}
-
-function wireRow([name, type, offset, options]: Row): unknown[] {
-  const row: unknown[] = [symbol(name), symbol(type), offset];
-  if (options !== undefined) {
-    row.push(new Map(Object.entries(options).map(([key, value]) => [symbol(key), value])));
-  }
-  return row;
 }
 
 /** What {@link connect} takes besides a worker's options. */

@@ -5,7 +5,8 @@ import type { WriteStream } from "node:tty";
 import { type Frame, FrameReader } from "../host/cli/frame.ts";
 import { type Line, paint, Screen, wantsColor } from "../host/cli/screen.ts";
 import { formatNumber, renderTable } from "../host/cli/table.ts";
-import type { Sample, UtilizationMonitor, WorkerSample } from "../host/utilization_monitor.ts";
+import type { Sample, WorkerSample } from "../host/sample.ts";
+import type { UtilizationMonitor } from "../host/utilization_monitor.ts";
 
 /** A monitor of one service with a counter and a gauge. */
 class FakeMonitor {

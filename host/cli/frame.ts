@@ -1,6 +1,7 @@
 // What a live table shows at one moment: values, and how fast counters rise.
 
-import type { Sample, UtilizationMonitor, WorkerSample } from "../utilization_monitor.ts";
+import type { Sample, WorkerSample } from "../sample.ts";
+import type { UtilizationMonitor } from "../utilization_monitor.ts";
 
 type Value = number | bigint;
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { RubySymbol } from "../../host/bus/values.ts";
 import type { Row } from "../../host/schema.ts";
 import { SegmentAllocator } from "../../host/segment_allocator.ts";
-import { rowsFromWire } from "../../host/wire_rows.ts";
+import { rowsFromWire } from "../../host/wire.ts";
 import type { Value } from "../reference.ts";
 import { bytesOf, type CheckResult, emptyResult, isSame, readGolden, runCase } from "./check.ts";
 

@@ -1,0 +1,44 @@
+// Schemas and statuses in the form that they have on the wire, where names are Symbols.
+
+import { toException } from "./bus/errors.ts";
+import { plain, type RemoteException, RubySymbol, symbol } from "./bus/values.ts";
+import type { Row } from "./schema.ts";
+
+/** The rows of a schema, to be sent. */
+export function rowsToWire(rows: readonly Row[]): unknown[] {
+  return rows.map(([name, type, offset, options]) => {
+    const row: unknown[] = [symbol(name), symbol(type), offset];
+    if (options !== undefined) row.push(symbolMap(options));
+    return row;
+  });
+}
+
+/**
+ * The schema rows of a worker as they came over the wire, in the form that `parseRows` reads.
+ * Types must be Symbols there, as in the original; names may be Symbols or Strings.
+ */
+export function rowsFromWire(rows: unknown): unknown {
+  if (!Array.isArray(rows)) return rows;
+  return rows.map((row: unknown) => {
+    if (!Array.isArray(row)) return row;
+    const [name, type, ...rest]: unknown[] = row;
+    return [plain(name), type instanceof RubySymbol ? type.name : null, ...rest.map(plain)];
+  });
+}
+
+/** The status of a monitor, to be sent. Services are Strings, as in the original. */
+export function statusToWire(
+  status: { readonly type: string; readonly data: object } | Error,
+): Map<unknown, unknown> | RemoteException {
+  if (status instanceof Error) return toException(status);
+  const services = Object.entries(status.data);
+  const data = new Map(
+    services.map(([name, fields]: [string, object]) => [name, symbolMap(fields)]),
+  );
+  return symbolMap({ type: status.type, data });
+}
+
+/** A map with Symbols for keys. */
+export function symbolMap(object: object): Map<RubySymbol, unknown> {
+  return new Map(Object.entries(object).map(([key, value]) => [symbol(key), value]));
+}
