@@ -230,7 +230,8 @@ export class Membership {
     const registration = this.#live.get(id);
     if (registration === undefined) return;
     this.#leave(registration);
-    this.#departures.detach(registration, registration.group);
+    const { segment, offset, group } = registration;
+    this.#departures.detach({ segment, offset, holder: this.#lookAgain(registration) }, group);
   }
 
   /**
@@ -242,6 +243,12 @@ export class Membership {
     if (registration === undefined) return;
     this.#leave(registration);
     this.#departures.retire(registration, registration.group, this.#allocator.now());
+  }
+
+  /** A holder that could not be seen when it registered (no descriptor was left to look) may be now. */
+  #lookAgain({ controller, offset, holder }: Registration): Holder {
+    if (holder.evidence !== "none") return holder;
+    return this.#identify({ controller, offset, seen: false });
   }
 
   /** A worker that never told its fields, and of which it is not known what it does. */
@@ -257,7 +264,11 @@ export class Membership {
     return processId !== null && startTime !== null && startTimeOf(processId) === startTime;
   }
 
-  #identify({ controller: { processId, state }, offset, seen }: Pending): Holder {
+  #identify({
+    controller: { processId, state },
+    offset,
+    seen,
+  }: Pick<Pending, "controller" | "offset" | "seen">): Holder {
     const claimed = {
       startTime: stateText(state, "start_time"),
       incarnation: stateText(state, "incarnation"),

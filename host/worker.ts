@@ -238,7 +238,7 @@ export class Worker<Name extends string = string> {
     this.#reconnect(connection, REFUSED_RETRY_MS);
   }
 
-  /** An application's registration cannot be repeated on the same connection. */
+  /** A registration cannot be repeated on the same connection. */
   #reconnect(connection: Connection, delayMs: number): void {
     this.#connection = null;
     connection.close();

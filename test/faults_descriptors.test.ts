@@ -7,7 +7,7 @@ import { it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodeMessage } from "../host/bus/messages.ts";
 import { symbol } from "../host/bus/values.ts";
-import type { WorkerSample } from "../host/utilization_monitor.ts";
+import type { WorkerSample } from "../host/sample.ts";
 import { invoke } from "./bus_captures.ts";
 import type { Child } from "./support/child.ts";
 import { Scene } from "./support/scene.ts";
@@ -62,7 +62,7 @@ it("a supervisor without file descriptors says so once, harms nobody, and recove
   const scene = new Scene(t);
   const supervisor = scene.child("supervisor_process");
   const { socket, file: path } = scene;
-  await supervisor.ask("listen", { socket, path, probeMs: 100, reuseDelayMs: 0 });
+  await supervisor.ask("listen", { socket, path, probeMs: 1000, reuseDelayMs: 0 });
   const sample = () => supervisor.ask<Record<string, Record<string, number>>>("sample");
   const totals = () => supervisor.ask<Record<string, Record<string, number>>>("totals");
   const counts = () => supervisor.ask<{ detachedCount: number; availableCount: number }>("counts");
@@ -90,7 +90,7 @@ it("a supervisor without file descriptors says so once, harms nobody, and recove
   // It cannot look at processes now, which tells nothing about whether they live.
   proxy.cut({ open: false });
   await until(async () => (await counts()).detachedCount === 1, "the lost one is detached");
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round < 25; round++) {
     const { web: then } = await sample();
     await sleep(100);
     const { web: now } = await sample();
@@ -111,7 +111,11 @@ it("a supervisor without file descriptors says so once, harms nobody, and recove
   assert.equal((await sample()).late?.requests_total, 7);
   assert.equal((await totals()).lost?.requests_total, 6);
   const after = await counts();
-  assert.deepEqual(after, { ...after, detachedCount: 0, availableCount: before.availableCount - 1 });
+  assert.deepEqual(after, {
+    ...after,
+    detachedCount: 0,
+    availableCount: before.availableCount - 1,
+  });
   assert.equal(supervisor.logged("cannot reach the supervisor").length, 1);
   assert.equal(supervisor.logged("can reach the supervisor again").length, 1);
   assert.equal(steady.log.length, 1, steady.log.join("\n"));

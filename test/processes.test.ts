@@ -4,9 +4,9 @@ import { it } from "node:test";
 import { SCHEMA, Scene } from "./support/scene.ts";
 import { until } from "./support/until.ts";
 
-const GROWN = { timeout: 60_000 };
+const LIMIT = { timeout: 60_000 };
 
-it("sums and views are exact for four processes of two services", GROWN, async (t) => {
+it("sums and views are exact for four processes of two services", LIMIT, async (t) => {
   const scene = await Scene.supervised(t);
   const workers = [];
   for (const [index, name] of ["web", "web", "jobs", "jobs"].entries()) {
@@ -41,7 +41,7 @@ it("sums and views are exact for four processes of two services", GROWN, async (
   );
 });
 
-it("a fifth worker grows the file, and the first four stay readable", GROWN, async (t) => {
+it("a fifth worker grows the file, and the first four stay readable", LIMIT, async (t) => {
   const scene = await Scene.supervised(t, { size: 4 * 512 });
   const workers = [];
   for (let i = 0; i < 4; i++) workers.push(await scene.registered());
@@ -72,7 +72,7 @@ it("a fifth worker grows the file, and the first four stay readable", GROWN, asy
   assert.equal(sample.web?.worker_count, 5);
 });
 
-it("the counter of a worker in an endless loop rises in samples", GROWN, async (t) => {
+it("the counter of a worker in an endless loop rises in samples", LIMIT, async (t) => {
   const scene = await Scene.supervised(t);
   const other = await scene.registered({ name: "other" });
   const worker = await scene.registered();
@@ -92,7 +92,7 @@ it("the counter of a worker in an endless loop rises in samples", GROWN, async (
   assert.ok(third.running);
 });
 
-it("sums beyond 64 bits are exact as bigints and as text", GROWN, async (t) => {
+it("sums beyond 64 bits are exact as bigints and as text", LIMIT, async (t) => {
   const scene = await Scene.supervised(t);
   const values = [2n ** 64n - 1n, 2n ** 64n - 3n];
   for (const value of values) {
@@ -112,7 +112,7 @@ it("sums beyond 64 bits are exact as bigints and as text", GROWN, async (t) => {
 
 it(
   "close() frees the segment at once, and what comes back is not counted twice",
-  GROWN,
+  LIMIT,
   async (t) => {
     // Nothing but the goodbye frees a segment within this lease.
     const scene = await Scene.supervised(t, { reuseDelayMs: 0 });
@@ -144,7 +144,7 @@ it(
   },
 );
 
-it("two supervisors work side by side", GROWN, async (t) => {
+it("two supervisors work side by side", LIMIT, async (t) => {
   const one = await Scene.supervised(t);
   const two = await Scene.supervised(t);
   const a = await one.registered();
@@ -163,6 +163,38 @@ it("two supervisors work side by side", GROWN, async (t) => {
   assert.equal(two.total("web"), 42n);
   await b.ask("add", { by: 1 });
   assert.equal(two.total("web"), 43n);
+});
+
+it("a registry that is registered twice is counted once", LIMIT, async (t) => {
+  const scene = await Scene.supervised(t, { reuseDelayMs: 0 });
+  const free = scene.freeCount;
+  const worker = await scene.registered();
+  await worker.ask("add", { by: 6 });
+  await worker.ask("again");
+  await until(() => scene.supervisor.keys().length === 2, "it has registered twice");
+  await until(async () => {
+    const { id } = await worker.ask<{ id: number | null }>("state", { key: "again" });
+    return id === 2;
+  }, "the second worker is registered");
+  await worker.ask("add", { by: 1 });
+  assert.equal(scene.monitor.sample().web?.worker_count, 1);
+  assert.equal(scene.monitor.sample().web?.requests_total, 7);
+  assert.equal(scene.freeCount, free - 1);
+  await worker.kill();
+  await until(() => scene.freeCount === free, "its segment is free");
+  assert.equal(scene.total("web"), 7n);
+});
+
+it("relative paths are those of the supervisor's folder", LIMIT, async (t) => {
+  const scene = new Scene(t);
+  const supervisor = scene.child("supervisor_process");
+  await supervisor.ask("listen", { folder: scene.folder, socket: "a.ipc", path: "a.shm" });
+  const worker = await scene.worker();
+  await worker.ask("add", { by: 4 });
+  await until(async () => {
+    const { web } = await supervisor.ask<Record<string, Record<string, number>>>("sample");
+    return web?.requests_total === 4;
+  }, "it is read");
 });
 
 /** As results are: objects without a prototype. */

@@ -84,6 +84,28 @@ it("an application exits while its worker waits for an answer", LIMIT, async (t)
   assert.equal(await app.exit(), 0);
 });
 
+it("a supervisor that is stopped holds up no application", LIMIT, async (t) => {
+  const scene = new Scene(t);
+  const supervisor = scene.child("supervisor_process");
+  await supervisor.ask("listen", { socket: scene.socket, path: scene.file });
+  const apps = [
+    application(scene, scene.socket),
+    application(scene, scene.socket, "default", "close"),
+  ];
+  for (const { log } of apps) {
+    await until(() => log.some((line) => line.includes("Registered")), "it is registered");
+  }
+  await supervisor.stop();
+  apps.push(application(scene, scene.socket));
+  for (const app of apps) assert.equal(await app.exit(), 0);
+  supervisor.wake();
+  const expected = { short: { requests_total: 8, worker_count: 0 } };
+  await until(
+    async () => JSON.stringify(await supervisor.ask("totals")) === JSON.stringify(expected),
+    "what the first two counted is in the totals",
+  );
+});
+
 it("an application exits while it cannot register", LIMIT, async (t) => {
   // The file has one segment, and it is taken.
   const scene = await Scene.supervised(t, { size: 512, maxSize: 512 });

@@ -45,32 +45,39 @@ it("workers of every mapping share a file with supervisors of every mapping", LI
     counted += 11;
     for (const name of MAPPINGS) await scene.sums(name, "requests_total", counted);
     assert.deepEqual(
-      scene.monitor.sampleByWorker().map((worker) => [worker.service, worker.mapping]).sort(),
+      scene.monitor
+        .sampleByWorker()
+        .map((worker) => [worker.service, worker.mapping])
+        .sort(),
       MAPPINGS.map((name) => [name, name]).sort(),
     );
   }
 });
 
 for (const mapping of MAPPINGS) {
-  it(`a supervisor that reads through ${mapping} retires workers and grows its file`, LIMIT, async (t) => {
-    const scene = await Scene.supervised(t, { mapping, size: 1024, reuseDelayMs: 0 });
-    const first = await scene.registered();
-    await first.ask("add", { by: 1 });
-    const second = await scene.registered();
-    await second.ask("add", { by: 2 });
-    const watch = Watch.rising(scene, "web", "requests_total", 3);
-    const third = await scene.registered();
-    await third.ask("add", { by: 4 });
-    assert.equal(statSync(scene.file).size, 4096);
-    await scene.sums("web", "requests_total", 7);
-    await first.kill();
-    await until(() => scene.monitor.sample().web?.worker_count === 2, "it is gone");
-    await first.exited;
-    await until(() => scene.monitor.detachedCount === 0, "it is retired");
-    watch.end();
-    assert.equal(scene.monitor.sample().web?.requests_total, 6);
-    assert.equal(scene.total("web"), 7n);
-  });
+  it(
+    `a supervisor that reads through ${mapping} retires workers and grows its file`,
+    LIMIT,
+    async (t) => {
+      const scene = await Scene.supervised(t, { mapping, size: 1024, reuseDelayMs: 0 });
+      const first = await scene.registered();
+      await first.ask("add", { by: 1 });
+      const second = await scene.registered();
+      await second.ask("add", { by: 2 });
+      const watch = Watch.rising(scene, "web", "requests_total", 3);
+      const third = await scene.registered();
+      await third.ask("add", { by: 4 });
+      assert.equal(statSync(scene.file).size, 4096);
+      await scene.sums("web", "requests_total", 7);
+      await first.kill();
+      await until(() => scene.monitor.sample().web?.worker_count === 2, "it is gone");
+      await first.exited;
+      await until(() => scene.monitor.detachedCount === 0, "it is retired");
+      watch.end();
+      assert.equal(scene.monitor.sample().web?.requests_total, 6);
+      assert.equal(scene.total("web"), 7n);
+    },
+  );
 }
 
 it("a worker in a thread maps with koffi", { ...LIMIT, skip: !loads("koffi") }, async (t) => {

@@ -1,8 +1,9 @@
 /** What a fixture can be told to do. Results go through JSON: bigints are sent as text. */
 export type Commands = Readonly<Record<string, (argument: never) => unknown>>;
 
-/** Serves the commands of the parent process. This keeps the process alive. */
+/** Serves the commands of the parent process, and ends with it. */
 export function serve(commands: Commands): void {
+  process.on("disconnect", () => process.exit());
   process.on("message", async ({ serial, action, argument }: Message) => {
     try {
       const command = commands[action] as (argument: object) => unknown;

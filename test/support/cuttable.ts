@@ -1,4 +1,4 @@
-import { connect as dial, createServer, type Socket } from "node:net";
+import { createServer, connect as dial, type Socket } from "node:net";
 
 /**
  * Stands between workers and a supervisor, so that a connection can be cut without either of them
