@@ -16,6 +16,7 @@ import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { type MappingName, openFile } from "../host/mapping/index.ts";
 import { temporaryFolder } from "./support/folder.ts";
+import { forced } from "./support/mapping.ts";
 
 const MAPPINGS = (["mmap-io", "koffi"] as const).filter((name) => {
   try {
@@ -262,7 +263,7 @@ describe("openFile()", () => {
     file.close();
   });
 
-  it("says which mapping is active and why", () => {
+  it("says which mapping is active and why", { skip: forced }, () => {
     const path = process.execPath;
     for (const mapping of [...MAPPINGS, "none"] as const) {
       const file = openFile(path, { write: false, mapping });
@@ -315,7 +316,7 @@ describe("openFile()", () => {
     });
   });
 
-  it("maps with koffi in a worker thread, and never with mmap-io", async (t) => {
+  it("maps with koffi in a worker thread, and never with mmap-io", { skip: forced }, async (t) => {
     if (!MAPPINGS.includes("koffi")) return t.skip("koffi is not installed");
     const path = join(temporaryFolder(t), "file");
     const file = create(path, PAGE_SIZE, "koffi");

@@ -1,4 +1,5 @@
 // Every way of mapping that loads here, in workers and in supervisors, on one file.
+
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { statSync } from "node:fs";
@@ -6,6 +7,7 @@ import { it } from "node:test";
 import { Worker as Thread } from "node:worker_threads";
 import { type MappingName, selectMapping } from "../host/mapping/index.ts";
 import { fixturePath } from "./support/child.ts";
+import { forced } from "./support/mapping.ts";
 import { Scene } from "./support/scene.ts";
 import { until } from "./support/until.ts";
 import { Watch } from "./support/watch.ts";
@@ -73,14 +75,17 @@ for (const mapping of MAPPINGS) {
       await until(() => scene.monitor.sample().web?.worker_count === 2, "it is gone");
       await first.exited;
       await until(() => scene.monitor.detachedCount === 0, "it is retired");
-      watch.end();
+      await watch.end();
       assert.equal(scene.monitor.sample().web?.requests_total, 6);
       assert.equal(scene.total("web"), 7n);
     },
   );
 }
 
-it("a worker in a thread maps with koffi", { ...LIMIT, skip: !loads("koffi") }, async (t) => {
+it("a worker in a thread maps with koffi", {
+  ...LIMIT,
+  skip: forced || !loads("koffi"),
+}, async (t) => {
   const supervised = new Scene(t);
   // In a process of its own: this one must not map the file, or the thread would never be gone.
   const supervisor = supervised.child("supervisor_process");

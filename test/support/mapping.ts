@@ -1,0 +1,9 @@
+import { selectMapping } from "../../host/mapping/index.ts";
+
+/** Why tests that need a mapping by nature are skipped: a blocked worker writes to no file. */
+export const unmapped: string | false =
+  selectMapping().mapping === "none" && "workers do not map files here";
+
+/** Why tests that choose a mapping by themselves are skipped. */
+export const forced: string | false =
+  process.env.UTILIZATION_MAPPING !== undefined && "one way of mapping is forced";
