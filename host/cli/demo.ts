@@ -126,11 +126,12 @@ async function allRegistered(
 /** In memory where there is such a folder. */
 function makeFolder(): string {
   const { XDG_RUNTIME_DIR } = process.env;
-  if (XDG_RUNTIME_DIR) {
+  for (const folder of [XDG_RUNTIME_DIR, "/dev/shm"]) {
+    if (!folder) continue;
     try {
-      return mkdtempSync(join(XDG_RUNTIME_DIR, PREFIX));
+      return mkdtempSync(join(folder, PREFIX));
     } catch {
-      // Sessions leave the variable behind when the folder is not there any more.
+      // Sessions leave the variable behind when the folder is gone; not every system has the other.
     }
   }
   return mkdtempSync(join(tmpdir(), PREFIX));
