@@ -33,11 +33,11 @@ async function workersOf(t: { after(action: () => void): void }, demo: Process) 
 
 describe("utilization demo", () => {
   it("ends after its duration with a line of both services, and leaves nothing", async (t) => {
-    const TMPDIR = temporaryFolder(t);
+    const folder = temporaryFolder(t);
     const { code, stdout, stderr } = await runCli(
       t,
       ["demo", "--workers", "3", "--duration", "2", "--json"],
-      { TMPDIR },
+      { XDG_RUNTIME_DIR: folder },
     );
     assert.equal(code, 0, stderr);
     assert.equal(stdout.includes("\x1b"), false);
@@ -56,12 +56,14 @@ describe("utilization demo", () => {
     const ids = processIds(stderr);
     assert.equal(ids.length, 4);
     assert.deepEqual(ids.filter(isRunning), []);
-    assert.deepEqual(readdirSync(TMPDIR), []);
+    assert.deepEqual(readdirSync(folder), []);
   });
 
   it("serves requests, replaces a server that is killed, and ends on SIGINT", async (t) => {
-    const TMPDIR = temporaryFolder(t);
-    const demo = startCli(t, ["demo", "--workers", "1", "--interval", "50ms"], { TMPDIR });
+    const folder = temporaryFolder(t);
+    const demo = startCli(t, ["demo", "--workers", "1", "--interval", "50ms"], {
+      XDG_RUNTIME_DIR: folder,
+    });
     const last = (): Line => JSON.parse(demo.lines.at(-1) ?? '{"data":{},"totals":{}}');
     await demo.until("requests", () => (last().data.web?.requests_total ?? 0) > 10);
     assert.deepEqual(Object.keys(last().data), ["web"]);
@@ -79,12 +81,12 @@ describe("utilization demo", () => {
     assert.equal(last().data.web?.worker_count, 1);
     assert.match(stderr, new RegExp(`pid ${server}, ended \\(SIGKILL\\), starting another`));
     assert.deepEqual(processIds(stderr).filter(isRunning), []);
-    assert.deepEqual(readdirSync(TMPDIR), []);
+    assert.deepEqual(readdirSync(folder), []);
   });
 
   it("reads the counter of a blocked server, and no process outlives it", async (t) => {
-    const TMPDIR = temporaryFolder(t);
-    const demo = startCli(t, ["demo", "--block", "--json"], { TMPDIR });
+    const folder = temporaryFolder(t);
+    const demo = startCli(t, ["demo", "--block", "--json"], { XDG_RUNTIME_DIR: folder });
     await demo.until("a blocked server", () => blockedProcess(demo) > 0);
     const blocked = blockedProcess(demo);
     const read = async (): Promise<WorkerLine> => {
