@@ -26,6 +26,8 @@ export interface FileView {
  */
 export class SharedFile {
   readonly path: string;
+  /** Identity of the file, to find it in other processes' mappings. */
+  readonly inode: bigint;
   /** For what is written: segments before they are handed out. */
   readonly #writer: MappableFile;
   /** For what is read and mapped: a stray store cannot touch what workers write. */
@@ -48,6 +50,7 @@ export class SharedFile {
     try {
       this.#writer.resize(options.size);
       this.#reader = openFile(path, { write: false, mapping });
+      this.inode = this.#reader.status().inode;
     } catch (error) {
       this.#writer.close();
       throw error;
@@ -73,11 +76,6 @@ export class SharedFile {
   /** Whether somebody else made the file smaller than it should be. */
   get shrunk(): boolean {
     return this.#shrunk;
-  }
-
-  /** Identity of the file, to find it in other processes' mappings. */
-  get inode(): bigint {
-    return BigInt(this.#reader.status().inode);
   }
 
   /** Whether the path still leads to this file: somebody may have unlinked or replaced it. */

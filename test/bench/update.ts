@@ -1,6 +1,4 @@
-// What a worker pays: one update of a metric. Measured in a process of its own, as a worker is: a
-// process that has loaded the core has a slower engine (once any buffer has been detached, and
-// growing a WebAssembly memory does that, V8 checks at every access).
+// What a worker pays: one update of a metric. Measured in a process of its own, as a worker is.
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
