@@ -24,6 +24,8 @@ const LONGEST_RETRY_MS = 1000;
 const REFUSED_RETRY_MS = 5000;
 const GOODBYE_MS = 1000;
 
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
 export interface WorkerOptions<Name extends string = string> {
   /** The service this process belongs to. */
   name?: string | undefined;
@@ -125,7 +127,8 @@ export class Worker<Name extends string = string> {
     const connection = new Connection({
       socket,
       accepting: false,
-      log: this.#log,
+      // What goes wrong is said here, once per change of state.
+      log: SILENT,
       onClose: (reason) => this.#disconnected(connection, reason),
     });
     connection.label = `supervisor at "${this.socket}"`;
@@ -248,8 +251,15 @@ export class Worker<Name extends string = string> {
   #disconnected(connection: Connection, reason: string): void {
     if (this.#connection !== connection) return;
     this.#connection = null;
-    if (this.#id !== null)
+    if (this.#id !== null) {
       this.#say("warn", `Lost supervisor at "${this.socket}" (${reason}), counting on`);
+    } else if (!/\b(ENOENT|ECONNREFUSED)\b/.test(reason)) {
+      this.#say(
+        "warn",
+        `Cannot register with supervisor at "${this.socket}": ${reason}`,
+        "unreachable",
+      );
+    }
     this.#id = null;
     this.#retryLater();
   }

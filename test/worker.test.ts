@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { connect } from "../host/worker.ts";
+import { ownFolder } from "./support/folder.ts";
+import { CollectingLogger } from "./support/log.ts";
+import { until } from "./support/until.ts";
+
+describe("a worker whose socket leads to no supervisor", () => {
+  const folder = ownFolder();
+  const peers = {
+    "does not speak async-bus": "HTTP/1.1 400 Bad Request\r\n\r\n",
+    "closes at once": "",
+  };
+
+  for (const [what, answer] of Object.entries(peers)) {
+    it(`says once that it ${what}, however often it tries`, async () => {
+      const socket = join(folder, `${answer.length}.ipc`);
+      let tries = 0;
+      const server = createServer((peer) => {
+        tries++;
+        peer.on("error", () => {});
+        peer.end(answer);
+      });
+      await new Promise<void>((done) => server.listen(socket, done));
+      const log = new CollectingLogger();
+      const worker = connect({ name: "web", schema: { requests_total: "u64" }, socket, log });
+      await until(() => tries >= 4, "it tries again and again");
+      await worker.close();
+      await new Promise((done) => server.close(done));
+      assert.equal(log.lines.length, 1, log.lines.join("\n"));
+      assert.match(log.lines[0]!, /^Cannot register with supervisor at /);
+    });
+  }
+});
