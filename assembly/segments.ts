@@ -69,6 +69,7 @@ export function grow(count: i32): i32 {
   if (segmentSize === 0 || count < segmentCount) return BAD_ARGUMENT;
   if (<u64>count * segmentSize > <u64>i32.MAX_VALUE) return BAD_ARGUMENT;
   if (count === segmentCount) return OK;
+  if (<u64>count * SEGMENT_BYTES > 1 << 30) return OUT_OF_MEMORY;
   const table = extend(segmentTable, segmentCount * SEGMENT_BYTES, count * SEGMENT_BYTES);
   if (table === 0) return OUT_OF_MEMORY;
   segmentTable = table;

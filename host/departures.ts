@@ -180,11 +180,21 @@ export class Departures {
     if (this.#timer !== null || this.#detached.size + this.#departed.size === 0) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      const all = this.check(CHECKS_PER_TURN);
+      const all = this.#checkSafely();
       this.#delayMs = all ? Math.min(this.#delayMs * 2, LONGEST_CHECK_MS) : FIRST_CHECK_MS;
       this.#schedule();
     }, this.#delayMs);
     this.#timer.unref();
+  }
+
+  /** What cannot be read now is tried again: an error must not end the supervisor. */
+  #checkSafely(): boolean {
+    try {
+      return this.check(CHECKS_PER_TURN);
+    } catch (error) {
+      this.#log.error("Error retiring a worker", error);
+      return true;
+    }
   }
 
   /**
@@ -198,9 +208,14 @@ export class Departures {
       if (checked++ >= limit) return false;
       this.#detached.delete(detached);
       const gone = isGone(detached.holder, this.rangeAt(detached.offset));
-      if (gone === true) this.#end(detached, now);
-      else if (gone === null && now >= detached.deadline) this.#end(detached, this.#restMoment());
-      else this.#detached.add(detached);
+      try {
+        if (gone === true) this.#end(detached, now);
+        else if (gone === null && now >= detached.deadline) this.#end(detached, this.#restMoment());
+        else this.#detached.add(detached);
+      } catch (error) {
+        this.#detached.add(detached);
+        throw error;
+      }
     }
     for (const departed of [...this.#departed]) {
       if (checked++ >= limit) return false;
@@ -215,8 +230,9 @@ export class Departures {
     if (group === null) {
       this.free(segment, moment);
     } else {
-      group.references--;
       this.retire({ segment, offset, holder }, group, moment);
+      group.references--;
+      this.#services.release(group);
     }
     this.#log.debug("Freed utilization segment", { offset });
   }

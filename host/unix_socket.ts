@@ -41,8 +41,8 @@ export async function listen(server: Server, path: string, access: Access): Prom
   // Bound and made accessible under a name of its own, then linked to the path: that either
   // succeeds as a whole or finds the path taken.
   const ownPath = join(dirname(path), `.${randomBytes(4).toString("hex")}`);
-  await bind(server, ownPath, access);
   try {
+    await bind(server, ownPath, access);
     if (!tryLink(ownPath, path)) await replaceStale(ownPath, path);
   } catch (error) {
     server.close();

@@ -34,6 +34,9 @@ export interface UtilizationMonitorOptions extends SegmentAllocatorOptions {
   log?: Logger | undefined;
 }
 
+/** Timers of 2^31 ms and more fire at once. */
+const LONGEST_INTERVAL = 2_147_483;
+
 const EMPTY: Sample = Object.freeze(Object.create(null));
 /** statfs types of file systems that live in memory: tmpfs and ramfs. */
 const MEMORY_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
@@ -78,8 +81,10 @@ export class UtilizationMonitor {
         `Cannot use segment size ${segmentSize}: must be a multiple of 64, one cache line`,
       );
     }
-    if (!(interval > 0)) {
-      throw new RangeError(`Cannot use interval ${interval}: must be above 0 seconds`);
+    if (!(interval > 0 && interval <= LONGEST_INTERVAL)) {
+      throw new RangeError(
+        `Cannot use interval ${interval}: must be above 0 and at most ${LONGEST_INTERVAL} seconds`,
+      );
     }
     this.path = resolve(options.path ?? "utilization.shm");
     this.interval = interval;

@@ -293,10 +293,13 @@ export class Worker<Name extends string = string> {
     observer?.close();
     if (connection === null) return;
     if (this.#id !== null) {
+      // Nothing else may keep the process alive until this is answered.
+      const hold = setTimeout(() => {}, GOODBYE_MS * 2);
       // A Ruby supervisor does not know this call; it notices the end of the connection.
       await connection
         .invoke("supervisor", "unregister", [], { timeoutMs: GOODBYE_MS })
         .catch(() => {});
+      clearTimeout(hold);
     }
     this.#id = null;
     connection.close();

@@ -21,6 +21,7 @@ describe("a worker whose socket leads to no supervisor", () => {
       const server = createServer((peer) => {
         tries++;
         peer.on("error", () => {});
+        peer.resume();
         peer.end(answer);
       });
       await new Promise<void>((done) => server.listen(socket, done));
