@@ -39,6 +39,8 @@ interface Detached extends Place {
 interface Departed {
   readonly group: Group;
   readonly row: Uint8Array;
+  /** How its fields were combined when it was retired: what was added, and no more, comes out. */
+  readonly aggregates: readonly number[];
   readonly holder: Holder;
 }
 
@@ -93,7 +95,8 @@ export class Departures {
     sampler.stageSegment(group.index, offset);
     core.checked(core.exports.retire(group.index, 1), "retire a worker");
     if (!isProcessGone(holder)) {
-      this.#departed.add({ group, row: sampler.stagedRow(group.index), holder });
+      const row = sampler.stagedRow(group.index);
+      this.#departed.add({ group, row, aggregates: this.#services.aggregates(group), holder });
       group.references++;
     }
     this.free(segment, moment);
@@ -159,8 +162,11 @@ export class Departures {
   /** Takes counters out of the retired base: their worker is back with them. */
   #readmit(departed: Departed): void {
     const { core, sampler } = this.#allocator;
-    sampler.unstage(departed.row);
-    core.checked(core.exports.retire(departed.group.index, -1), "readmit a worker");
+    const { group, row, aggregates } = departed;
+    sampler.unstage(row);
+    this.#services.withAggregates(group, aggregates, () => {
+      core.checked(core.exports.retire(group.index, -1), "readmit a worker");
+    });
     this.#forget(departed);
   }
 

@@ -29,6 +29,8 @@ interface ServiceField {
   declaration: Field;
   /** How many groups have it. */
   groups: number;
+  /** Whether it has ever been a counter: then what is retired may be in it. */
+  wasCounter: boolean;
   warned: boolean;
 }
 
@@ -133,7 +135,9 @@ export class Services {
         core.exports.accumulator(aggregateCode(declaration)),
         `add field "${declaration.name}"`,
       );
-      const field = { name: declaration.name, accumulator, declaration, groups: 0, warned: false };
+      const wasCounter = declaration.kind === "counter";
+      const { name } = declaration;
+      const field = { name, accumulator, declaration, groups: 0, wasCounter, warned: false };
       service.fields.set(declaration.name, field);
       return field;
     }
@@ -148,17 +152,56 @@ export class Services {
       held.kind === offered.kind &&
       held.aggregate === offered.aggregate &&
       held.unit === offered.unit;
-    const replaces = isDeclared(offered) && !isDeclared(held);
-    if (replaces) {
-      field.declaration = offered;
-      this.#allocator.core.exports.define(field.accumulator, aggregateCode(offered));
-    }
+    if (isDeclared(offered) && !isDeclared(held)) this.#declare(field, offered);
     if (same || field.warned) return;
     field.warned = true;
     this.#log.warn(
       `Field "${field.name}" of service "${service.name}" is declared in two ways: ` +
         `${describe(held)} and ${describe(offered)}, using ${describe(field.declaration)}`,
     );
+  }
+
+  #declare(field: ServiceField, declaration: Field): void {
+    field.declaration = declaration;
+    field.wasCounter ||= declaration.kind === "counter";
+    this.#allocator.core.exports.define(field.accumulator, aggregateCode(declaration));
+  }
+
+  /** A declaration ends with the last group that made it: the others' holds again. */
+  #declareAnew(service: Service, field: ServiceField): void {
+    const offered: Field[] = [];
+    for (const { fields } of service.groups) {
+      const declaration = fields.find(({ name }) => name === field.name);
+      if (declaration !== undefined) offered.push(declaration);
+    }
+    const declaration = offered.find(isDeclared) ?? offered[0];
+    if (declaration === undefined || offered.includes(field.declaration)) return;
+    this.#declare(field, declaration);
+    field.warned = false;
+  }
+
+  /** How the core combines each field of a group now. */
+  aggregates(group: Group): number[] {
+    return group.fields.map(({ name }) =>
+      aggregateCode(group.service.fields.get(name)!.declaration),
+    );
+  }
+
+  /** Runs `action` with the fields of a group combined as they once were. */
+  withAggregates(group: Group, aggregates: readonly number[], action: () => void): void {
+    const { exports } = this.#allocator.core;
+    const now = this.aggregates(group);
+    const define = (codes: readonly number[]): void => {
+      group.fields.forEach(({ name }, index) => {
+        exports.define(group.service.fields.get(name)!.accumulator, codes[index]!);
+      });
+    };
+    define(aggregates);
+    try {
+      action();
+    } finally {
+      define(now);
+    }
   }
 
   /** Drops a group that nothing needs any more, and what only it needed. */
@@ -172,7 +215,8 @@ export class Services {
     for (const { name } of group.fields) {
       const field = service.fields.get(name)!;
       field.groups--;
-      if (field.groups === 0 && field.declaration.kind !== "counter") this.#forget(service, field);
+      if (field.groups > 0) this.#declareAnew(service, field);
+      else if (!field.wasCounter) this.#forget(service, field);
     }
     this.#forgetOldFields(service);
     if (service.groups.size === 0 && service.fields.size === 0) this.#services.delete(service.name);

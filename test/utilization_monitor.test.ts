@@ -434,6 +434,46 @@ describe("totals()", () => {
     await monitor.close();
   });
 
+  it("takes out of the retired base what was added to it, and no more", async () => {
+    const { monitor } = openMonitor(folder);
+    const make = (id: number, value: number, incarnation: string, options?: object): FakeWorker => {
+      const row = ["jobs", "U8", 0, ...(options === undefined ? [] : [options])];
+      const state = { name: "web", incarnation };
+      return new FakeWorker(id, state, [row as unknown as Row], Uint8Array.of(value));
+    };
+    const jobs = () => monitor.totals().web!.jobs;
+    const gauge = make(1, 100, "a");
+    await monitor.register(gauge);
+    monitor.unregister(gauge); // A gauge: nothing is retired.
+    await monitor.register(make(2, 5, "b", { kind: "counter" }));
+    assert.equal(jobs(), 5);
+    await monitor.register(make(3, 100, "a"));
+    assert.equal(jobs(), 105);
+    await monitor.close();
+  });
+
+  it("keeps a counter that one worker called a gauge for a while", async () => {
+    const { monitor } = openMonitor(folder, { leaseMs: 0, reuseDelayMs: 0 });
+    const worker = counting(1, 1000n);
+    await monitor.register(worker);
+    const row = ["requests_total", "u64", 0, { kind: "gauge", aggregate: "max" }];
+    const odd = new FakeWorker(2, { name: "web" }, [row as unknown as Row], new Uint8Array(8));
+    await monitor.register(odd);
+    assert.equal(monitor.totals().web!.requests_total, undefined);
+    monitor.unregister(odd);
+    // What it left is kept while it may come back: here until there are many of them.
+    for (let id = 10; id < 10 + 4097; id++) {
+      const other = counting(id, 1n, { name: "other" });
+      await monitor.register(other);
+      monitor.unregister(other);
+    }
+    assert.equal(total(monitor), 1000n);
+    assert.equal(monitor.sample().web!.requests_total, 1000);
+    monitor.unregister(worker);
+    assert.equal(total(monitor), 1000n);
+    await monitor.close();
+  });
+
   it("keeps services whose workers are gone, up to a number", async () => {
     const { monitor, log } = openMonitor(folder, { maxServices: 3 });
     for (let id = 1; id <= 5; id++) {
