@@ -19,6 +19,9 @@ export const stderrLogger: Logger = {
   error: (message, ...details) => write("ERROR", message, details),
 };
 
+/** Says nothing. */
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
 function write(level: string, message: string, details: readonly unknown[]): void {
   const text = [message, ...details.map(describe)].join(" ");
   // `console.error`, unlike `process.stderr.write`, survives a closed standard error.

@@ -1,9 +1,7 @@
 import { connect } from "node:net";
 import { clearTimeout, setTimeout } from "node:timers";
 import { Connection } from "./bus/connection.ts";
-import type { Logger } from "./log.ts";
-
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+import { type Logger, silentLogger } from "./log.ts";
 
 /**
  * Calls the supervisor as any client would, from time to time. A process that has run out of file
@@ -47,7 +45,7 @@ export class SelfProbe {
   async #call(): Promise<string | null> {
     const socket = connect(this.#socket);
     socket.unref();
-    const connection = new Connection({ socket, accepting: false, log: silent });
+    const connection = new Connection({ socket, accepting: false, log: silentLogger });
     try {
       await connection.invoke("supervisor", "keys", [], { timeoutMs: this.#intervalMs });
       return null;

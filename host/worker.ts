@@ -9,7 +9,7 @@ import { Connection } from "./bus/connection.ts";
 import { plain } from "./bus/values.ts";
 import { defaultSocket } from "./directory.ts";
 import { startTimeOf } from "./holder.ts";
-import { type Logger, stderrLogger } from "./log.ts";
+import { type Logger, silentLogger, stderrLogger } from "./log.ts";
 import { type MappingName, selectMapping } from "./mapping/index.ts";
 import type { Metric } from "./metric.ts";
 import { Observer } from "./observer.ts";
@@ -23,8 +23,6 @@ const LONGEST_RETRY_MS = 1000;
 /** A supervisor that gave us no segment is asked again after this time. */
 const REFUSED_RETRY_MS = 5000;
 const GOODBYE_MS = 1000;
-
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 export interface WorkerOptions<Name extends string = string> {
   /** The service this process belongs to. */
@@ -128,7 +126,7 @@ export class Worker<Name extends string = string> {
       socket,
       accepting: false,
       // What goes wrong is said here, once per change of state.
-      log: SILENT,
+      log: silentLogger,
       onClose: (reason) => this.#disconnected(connection, reason),
     });
     connection.label = `supervisor at "${this.socket}"`;

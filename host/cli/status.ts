@@ -3,7 +3,7 @@ import { Connection } from "../bus/connection.ts";
 import { RemoteError } from "../bus/errors.ts";
 import { ObjectReference, plain, RemoteException, text } from "../bus/values.ts";
 import { exactJson } from "../exact_json.ts";
-import type { Logger } from "../log.ts";
+import { silentLogger } from "../log.ts";
 import { checkSocketPath } from "../unix_socket.ts";
 import { withOptions } from "./arguments.ts";
 import { STATUS_HELP } from "./help.ts";
@@ -21,8 +21,6 @@ const OPTIONS = {
 const PATIENCE_MS = 5000;
 /** The answer was asked for: it may be as large as it needs to be. */
 const FRAME_SIZE = 256 * 1024 * 1024;
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
-
 /** Asks a running supervisor. */
 export function status(args: readonly string[]): Promise<number> {
   return withOptions("status", args, STATUS_HELP, OPTIONS, async (values) => {
@@ -31,7 +29,7 @@ export function status(args: readonly string[]): Promise<number> {
     const connection = new Connection({
       socket: await open(path),
       accepting: false,
-      log: silent,
+      log: silentLogger,
       limits: { frameSize: FRAME_SIZE },
     });
     try {

@@ -7,7 +7,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Logger } from "../../host/log.ts";
+import { silentLogger } from "../../host/log.ts";
 import { UtilizationMonitor } from "../../host/utilization_monitor.ts";
 import type { WorkerController } from "../../host/worker_controller.ts";
 import { aggregate, decodeWorker, type Row, sizeOfType, type Value } from "../reference.ts";
@@ -47,8 +47,6 @@ const DEVIATIONS: ReadonlySet<string> = new Set(["beyond_segment", "worker_count
 /** Relative to the sum of magnitudes. */
 const TOLERANCE = 1e-12;
 
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
-
 export async function checkAggregate(directory: string): Promise<CheckResult> {
   const { scenarios } = readGolden<{ scenarios: Scenario[] }>(directory, "aggregate.json");
   const result = emptyResult();
@@ -77,7 +75,7 @@ interface Actual {
 
 async function runScenario(scenario: Scenario, path: string): Promise<Actual> {
   const { segment_size: segmentSize, shm_size: size } = scenario;
-  const monitor = new UtilizationMonitor({ path, segmentSize, size, log: silent });
+  const monitor = new UtilizationMonitor({ path, segmentSize, size, log: silentLogger });
   try {
     for (const { id, state, offset, schema, hex } of scenario.workers) {
       const worker = {
