@@ -137,8 +137,9 @@ export class UtilizationMonitor {
     this.#lock = await FileLock.acquire(this.path);
     const { groupId, mode = 0o600, maxServices = 1024 } = this.#options;
     const log = this.#log;
+    let allocator: SegmentAllocator | undefined;
     try {
-      const allocator = new SegmentAllocator(this.path, { reuseDelayMs: 1000, ...this.#options });
+      allocator = new SegmentAllocator(this.path, { reuseDelayMs: 1000, ...this.#options });
       grant(this.path, { mode, groupId });
       const services = new Services(allocator, maxServices, log);
       const { setupTimeoutMs = 5000, leaseMs = 60_000 } = this.#options;
@@ -152,6 +153,7 @@ export class UtilizationMonitor {
       });
       this.#parts = { allocator, services, membership };
     } catch (error) {
+      allocator?.close({ unlink: true });
       await this.#lock.release();
       this.#lock = null;
       throw error;

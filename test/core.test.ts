@@ -151,6 +151,17 @@ describe("segments in the core", () => {
     }
   });
 
+  it("are refused where their table would not fit, and nothing changes", () => {
+    const { exports } = loadCore();
+    exports.init(8);
+    exports.grow(16);
+    // 2^27 + 1 records of 32 bytes: 32 in 32-bit arithmetic.
+    assert.equal(exports.grow(2 ** 27 + 1), layout.OUT_OF_MEMORY);
+    assert.equal(exports.capacity(), 16);
+    assert.equal(exports.available(), 16);
+    assert.equal(exports.allocate(1, 0), 0);
+  });
+
   it("cool down until the moment they were freed for", () => {
     const { exports } = loadCore();
     exports.init(64);

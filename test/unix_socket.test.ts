@@ -37,6 +37,14 @@ describe("listen()", () => {
     }
   });
 
+  it("leaves nothing behind when it cannot hand the socket over", async () => {
+    const server = createServer();
+    const path = join(folder, "no-such-group");
+    await assert.rejects(listen(server, path, { mode: 0o600, groupId: 2 ** 40 }));
+    assert.equal(server.listening, false);
+    assert.deepEqual(readdirSync(folder), []);
+  });
+
   it("replaces a socket that nobody answers on", async () => {
     const path = join(folder, "stale");
     leaveStaleSocket(path);

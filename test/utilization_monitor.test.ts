@@ -15,6 +15,7 @@ import { add, decodeWorker, type ReferenceWorker, type Row, type Value } from ".
 import { ownFolder } from "./support/folder.ts";
 import { CollectingLogger } from "./support/log.ts";
 import { randomFrom } from "./support/random.ts";
+import { until } from "./support/until.ts";
 import { FakeWorker } from "./support/workers.ts";
 
 const TYPES = "U8 S8 u16 U16 s16 S16 u32 U32 s32 S32 u64 U64 s64 S64 f32 F32 f64 F64".split(" ");
@@ -524,6 +525,24 @@ describe("segments", () => {
     await monitor.close();
   });
 
+  it("are retired later when they cannot be read now", async () => {
+    const { monitor, log } = openMonitor(folder, { leaseMs: 0 });
+    const worker = counting(1, 7n);
+    await monitor.register(worker);
+    const { file } = monitor.allocator!;
+    const view = file.view;
+    file.view = () => {
+      throw new Error("EIO");
+    };
+    monitor.remove(worker);
+    await until(() => log.with("Error retiring a worker").length > 0, "it has tried");
+    assert.equal(monitor.detachedCount, 1);
+    file.view = view;
+    await until(() => monitor.detachedCount === 0, "it is retired");
+    assert.equal(monitor.totals().web!.requests_total, 7);
+    await monitor.close();
+  });
+
   it("rest after a holder that could not be seen", async () => {
     let now = 0;
     const { monitor, log } = openMonitor(folder, {
@@ -600,12 +619,21 @@ describe("open()", () => {
     await monitor.close();
   });
 
+  it("leaves nothing behind when it cannot hand the file over", async () => {
+    const { monitor, path } = openMonitor(folder, { groupId: 2 ** 40 });
+    await assert.rejects(monitor.open());
+    assert.equal(existsSync(path), false);
+    assert.equal(existsSync(`${path}.lock`), false);
+    await monitor.close();
+  });
+
   it("refuses sizes and intervals out of range", () => {
     for (const options of [
       { segmentSize: 100 },
       { segmentSize: 0 },
       { interval: 0 },
       { interval: -1 },
+      { interval: 30 * 24 * 3600 },
     ]) {
       assert.throws(() => new UtilizationMonitor(options), RangeError);
     }

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Supervisor } from "../host/supervisor.ts";
+import { UtilizationMonitor } from "../host/utilization_monitor.ts";
 import { connect } from "../host/worker.ts";
 import { ownFolder } from "./support/folder.ts";
 import { CollectingLogger } from "./support/log.ts";
@@ -34,4 +39,23 @@ describe("a worker whose socket leads to no supervisor", () => {
       assert.match(log.lines[0]!, /^Cannot register with supervisor at /);
     });
   }
+});
+
+describe("close()", () => {
+  const folder = ownFolder();
+
+  it("resolves in a program that nothing else keeps alive", async () => {
+    const log = new CollectingLogger();
+    const monitor = new UtilizationMonitor({ path: join(folder, "s.shm"), log });
+    const socket = join(folder, "s.ipc");
+    await using _ = await Supervisor.listen({ socket, monitors: [monitor], log });
+    const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+    const program = new URL(`fixtures/closing_process${extension}`, import.meta.url);
+    const command = [fileURLToPath(program), socket];
+    // Rejects unless the exit code is 0.
+    const { stdout } = await promisify(execFile)(process.execPath, command);
+    assert.equal(stdout, "closed\n");
+    assert.equal(monitor.totals().web!.requests_total, 3);
+    assert.equal(monitor.detachedCount, 0);
+  });
 });
