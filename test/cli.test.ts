@@ -23,6 +23,7 @@ describe("utilization", () => {
     ]);
     assert.deepEqual(help, nothing);
     assert.deepEqual([number.code, number.stdout, number.stderr], [0, `${version}\n`, ""]);
+    assert.equal((readJson("deno.json") as { version: string }).version, version);
   });
 
   for (const command of ["demo", "status", "supervise"]) {

@@ -1,11 +1,3 @@
-import { readFileSync } from "node:fs";
-
-/** The version in package.json. */
-export function version(): string {
-  const text = readFileSync(new URL(import.meta.resolve("#package.json")), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 /** What the command line says when it is asked nothing. */
 export const HELP: string = `utilization: how busy is every worker process, even when one is stuck
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
+
 // The command line: arguments in, exit code out. A command is loaded when it is called.
 
+import { VERSION } from "../version.ts";
 import { printable, UsageError } from "./arguments.ts";
-import { HELP, version } from "./help.ts";
+import { HELP } from "./help.ts";
 import { print } from "./output.ts";
 
 /** What runs a command: its arguments, its exit code. */
@@ -20,7 +22,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     return 0;
   }
   if (name === "--version") {
-    await print(`${version()}\n`);
+    await print(`${VERSION}\n`);
     return 0;
   }
   const load = COMMANDS.get(name);
