@@ -1,7 +1,7 @@
 // Who holds a segment, and whether that process can still write to it. A dropped connection is
 // not a death: only the operating system knows, and only where we can see the process.
 
-import { readFileSync } from "node:fs";
+import { readProc } from "./proc.ts";
 
 /** How we would notice that the process of a worker cannot write any more. */
 export type Evidence =
@@ -40,7 +40,7 @@ export function startTimeOf(processId: number): string | null {
 function lookUp(processId: number): string | null | undefined {
   let text: string;
   try {
-    text = readFileSync(`/proc/${processId}/stat`, "utf8");
+    text = readProc(`/proc/${processId}/stat`);
   } catch (error) {
     // Anything else, such as EMFILE, says nothing about the process.
     const { code } = error as NodeJS.ErrnoException;
@@ -57,7 +57,7 @@ function lookUp(processId: number): string | null | undefined {
 export function mapsRange(processId: number, { inode, offset, length }: FileRange): boolean | null {
   let text: string;
   try {
-    text = readFileSync(`/proc/${processId}/maps`, "utf8");
+    text = readProc(`/proc/${processId}/maps`);
   } catch {
     return null;
   }

@@ -60,7 +60,6 @@ async function bind(server: Server, path: string, access: Access): Promise<void>
   checkSocketPath(path);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    // Worker threads cannot set the mask of their process.
     const mask = setMask(0o777 & ~access.mode);
     try {
       server.listen({ path, exclusive: true }, () => {
@@ -90,8 +89,12 @@ export function grant(path: string, { mode, groupId }: Access): void {
   chmodSync(path, mode);
 }
 
+/** Null where it cannot be set: the mode is then right only an instant after binding. */
 function setMask(mask: number): number | null {
+  // Deno would ask for a permission that no flag but the widest grants.
+  if ("Deno" in globalThis) return null;
   try {
+    // Worker threads cannot set the mask of their process.
     return process.umask(mask);
   } catch {
     return null;

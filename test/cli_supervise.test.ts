@@ -19,7 +19,7 @@ describe("utilization supervise", () => {
       const cli = startCli(t, ["supervise", "--dir", dir, "--interval", "50ms"]);
       await cli.until("three lines", () => cli.lines.length >= 3);
       assert.deepEqual(readdirSync(dir).sort(), ["default.ipc", "default.shm", "default.shm.lock"]);
-      cli.child.kill(signal);
+      cli.signal(signal);
       const { code, stdout, stderr } = await cli.exit;
       assert.equal(code, 0, stderr);
       assert.deepEqual(readdirSync(dir), []);
@@ -37,7 +37,7 @@ describe("utilization supervise", () => {
     const dir = temporaryFolder(t);
     const cli = startCli(t, ["supervise", "--dir", dir, "--interval", "100h"]);
     await cli.until("a line", () => cli.lines.length === 1);
-    cli.child.kill();
+    cli.signal("SIGTERM");
     assert.equal((await cli.exit).code, 0);
   });
 
@@ -78,7 +78,7 @@ describe("utilization supervise", () => {
     );
     await startWorker(t, join(dir, "default.ipc"), "web", 1n);
     await first.until("the worker", () => first.stdout.includes('"worker_count":1'));
-    first.child.kill();
+    first.signal("SIGTERM");
     assert.equal((await first.exit).code, 0);
   });
 

@@ -75,7 +75,7 @@ describe("utilization demo", () => {
       const live = line.data.web?.requests_total ?? 0;
       return live > 0 && (line.totals.web?.requests_total ?? 0) >= live + counted;
     });
-    demo.child.kill("SIGINT");
+    demo.signal("SIGINT");
     const { code, stderr } = await demo.exit;
     assert.equal(code, 0, stderr);
     assert.equal(last().data.web?.worker_count, 1);

@@ -10,10 +10,13 @@ import { symbol } from "../host/bus/values.ts";
 import type { WorkerSample } from "../host/sample.ts";
 import { invoke } from "./bus_captures.ts";
 import type { Child } from "./support/child.ts";
+import { isDeno } from "./support/runtime.ts";
 import { Scene } from "./support/scene.ts";
 import { until } from "./support/until.ts";
 
 const hasPrlimit = spawnSync("prlimit", ["--version"]).status === 0;
+/** Deno 2.9 panics without descriptors (ext/signals), and its listener accepts no more after it. */
+const skipped = isDeno ? "Deno itself does not survive it" : !hasPrlimit && "needs prlimit";
 
 /** Clients that stay, do nothing, and push in wherever there is room. */
 class Crowd {
@@ -57,7 +60,7 @@ function limitDescriptors({ pid }: Child, more: number): void {
 
 it("a supervisor without file descriptors says so once, harms nobody, and recovers", {
   timeout: 60_000,
-  skip: !hasPrlimit,
+  skip: skipped,
 }, async (t) => {
   const scene = new Scene(t);
   const supervisor = scene.child("supervisor_process");

@@ -16,19 +16,17 @@ import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { type MappingName, openFile } from "../host/mapping/index.ts";
 import { temporaryFolder } from "./support/folder.ts";
-import { forced } from "./support/mapping.ts";
+import { forced, loads } from "./support/mapping.ts";
+import { isDeno } from "./support/runtime.ts";
 
-const MAPPINGS = (["mmap-io", "koffi"] as const).filter((name) => {
-  try {
-    openFile(process.execPath, { write: false, mapping: name }).close();
-    return true;
-  } catch {
-    return false;
-  }
-});
+const MAPPINGS = (["mmap-io", "koffi", "deno"] as const).filter(loads);
 const PAGE_SIZE = 4096;
+const DENO_REASON = "Deno may call the C library";
 
-function isBuilt(name: string): boolean {
+/** What this runtime can map with, by looking at it rather than at our own loaders. */
+function isUsable(name: string): boolean {
+  if (name === "deno") return isDeno;
+  if (isDeno && name === "mmap-io") return false;
   try {
     createRequire(import.meta.url)(name);
     return true;
@@ -45,7 +43,7 @@ function create(path: string, size: number, mapping: MappingName) {
 }
 
 it("every library that can be loaded maps", () => {
-  assert.deepEqual(MAPPINGS, ["mmap-io", "koffi"].filter(isBuilt));
+  assert.deepEqual(MAPPINGS, ["mmap-io", "koffi", "deno"].filter(isUsable));
 });
 
 for (const mapping of MAPPINGS) {
@@ -198,71 +196,79 @@ for (const mapping of MAPPINGS) {
   });
 }
 
-describe("openFile()", () => {
-  it("reads, writes and reports without a mapping", (t) => {
-    const path = join(temporaryFolder(t), "file");
-    const file = openFile(path, { write: true, create: 0o640, mapping: "none" });
-    assert.equal(file.mapping, "none");
-    assert.equal(file.map(0, 1), null);
-    file.write(Uint8Array.of(1, 2, 3), 5);
-    assert.equal(file.size(), 8);
-    const target = new Uint8Array(6).fill(9);
-    assert.equal(file.read(target, 4), 4);
-    assert.deepEqual([...target], [0, 1, 2, 3, 9, 9]);
-    assert.equal(file.read(target, 100), 0);
-    file.resize(6);
-    const stat = statSync(path, { bigint: true });
-    assert.deepEqual(file.status(), {
-      size: 6,
-      inode: stat.ino,
-      device: stat.dev,
-      ownerId: Number(stat.uid),
-      mode: 0o640,
-      linkCount: 1,
-      isFile: true,
+for (const mapping of ["none", ...MAPPINGS] as const) {
+  describe(`a file opened with mapping: ${mapping}`, () => {
+    it("reads, writes and reports", (t) => {
+      const path = join(temporaryFolder(t), "file");
+      const file = openFile(path, { write: true, create: 0o640, mapping });
+      assert.equal(file.mapping, mapping);
+      if (mapping === "none") assert.equal(file.map(0, 1), null);
+      file.write(Uint8Array.of(1, 2, 3), 5);
+      assert.equal(file.size(), 8);
+      const target = new Uint8Array(6).fill(9);
+      assert.equal(file.read(target, 4), 4);
+      assert.deepEqual([...target], [0, 1, 2, 3, 9, 9]);
+      assert.equal(file.read(target, 100), 0);
+      file.resize(6);
+      const stat = statSync(path, { bigint: true });
+      assert.deepEqual(file.status(), {
+        size: 6,
+        inode: stat.ino,
+        device: stat.dev,
+        ownerId: Number(stat.uid),
+        mode: 0o640,
+        linkCount: 1,
+        isFile: true,
+      });
+      unlinkSync(path);
+      assert.equal(file.status().linkCount, 0);
+      file.close();
+      file.close();
+      assert.throws(() => file.size(), /Cannot use ".*": it is closed/);
     });
-    unlinkSync(path);
-    assert.equal(file.status().linkCount, 0);
-    file.close();
-    file.close();
-    assert.throws(() => file.size(), /Cannot use ".*": it is closed/);
-  });
 
-  it("creates a file with its mode whatever the umask, and never opens an existing one", (t) => {
-    const path = join(temporaryFolder(t), "file");
-    const umask = process.umask(0o077);
-    try {
-      openFile(path, { write: true, create: 0o664, mapping: "none" }).close();
-    } finally {
-      process.umask(umask);
-    }
-    assert.equal(statSync(path).mode & 0o7777, 0o664);
-    assert.throws(() => openFile(path, { write: true, create: 0o600 }), { code: "EEXIST" });
-  });
+    it("creates a file with its mode whatever the umask, and never opens an existing one", (t) => {
+      const path = join(temporaryFolder(t), "file");
+      const umask = process.umask(0o077);
+      try {
+        openFile(path, { write: true, create: 0o664, mapping }).close();
+      } finally {
+        process.umask(umask);
+      }
+      assert.equal(statSync(path).mode & 0o7777, 0o664);
+      assert.throws(() => openFile(path, { write: true, create: 0o600, mapping }), {
+        code: "EEXIST",
+      });
+    });
 
-  it("follows no symbolic link and does not wait for a pipe", (t) => {
-    const folder = temporaryFolder(t);
-    writeFileSync(join(folder, "file"), "");
-    symlinkSync("file", join(folder, "link"));
-    assert.throws(() => openFile(join(folder, "link"), { write: false }), { code: "ELOOP" });
-    if (spawnSync("mkfifo", [join(folder, "pipe")]).status === 0) {
-      const pipe = openFile(join(folder, "pipe"), { write: false });
-      assert.equal(pipe.status().isFile, false);
-      pipe.close();
-    }
-  });
+    it("follows no symbolic link and does not wait for a pipe", (t) => {
+      const folder = temporaryFolder(t);
+      writeFileSync(join(folder, "file"), "");
+      symlinkSync("file", join(folder, "link"));
+      assert.throws(() => openFile(join(folder, "link"), { write: false, mapping }), {
+        code: "ELOOP",
+      });
+      if (spawnSync("mkfifo", [join(folder, "pipe")]).status === 0) {
+        const pipe = openFile(join(folder, "pipe"), { write: false, mapping });
+        assert.equal(pipe.status().isFile, false);
+        pipe.close();
+      }
+    });
 
-  it("passes on the errors of the system", (t) => {
-    const path = join(temporaryFolder(t), "file");
-    assert.throws(() => openFile(path, { write: true }), { code: "ENOENT" });
-    writeFileSync(path, "");
-    chmodSync(path, 0o400);
-    const file = openFile(path, { write: false });
-    assert.throws(() => file.write(Uint8Array.of(1), 0), { code: "EBADF" });
-    assert.throws(() => file.resize(10));
-    file.close();
+    it("passes on the errors of the system", (t) => {
+      const path = join(temporaryFolder(t), "file");
+      assert.throws(() => openFile(path, { write: true, mapping }), { code: "ENOENT" });
+      writeFileSync(path, "");
+      chmodSync(path, 0o400);
+      const file = openFile(path, { write: false, mapping });
+      assert.throws(() => file.write(Uint8Array.of(1), 0), { code: "EBADF" });
+      assert.throws(() => file.resize(10));
+      file.close();
+    });
   });
+}
 
+describe("openFile()", () => {
   it("says which mapping is active and why", { skip: forced }, () => {
     const path = process.execPath;
     for (const mapping of [...MAPPINGS, "none"] as const) {
@@ -272,7 +278,8 @@ describe("openFile()", () => {
       file.close();
     }
     const file = openFile(path, { write: false });
-    assert.equal(file.mapping, MAPPINGS[0] ?? "none");
+    assert.equal(file.mapping, isDeno ? "deno" : (MAPPINGS[0] ?? "none"));
+    if (isDeno) assert.equal(file.mappingReason, DENO_REASON);
     if (file.mapping === "mmap-io") assert.equal(file.mappingReason, "mmap-io loaded");
     if (file.mapping === "koffi")
       assert.match(file.mappingReason, /^mmap-io is not .*; koffi loaded$/);
@@ -302,24 +309,25 @@ describe("openFile()", () => {
     }
   });
 
-  it("refuses a mapping that is unknown, or cannot be had here", (t) => {
+  it("refuses a mapping that is unknown, or cannot be had here", () => {
     const open = (mapping: string) =>
       openFile(process.execPath, { write: false, mapping: mapping as MappingName });
     assert.throws(() => open("shm"), RangeError);
     assert.throws(() => open(""), RangeError);
-    if ("Deno" in globalThis) return t.skip("the rest is about Node");
-    assert.throws(() => open("deno"), {
+    const [name, reason] = isDeno
+      ? ["mmap-io", "mmap-io cannot be used in Deno"]
+      : ["deno", "this is not Deno"];
+    assert.throws(() => open(name), {
       name: "Error",
-      message:
-        'Cannot map with "deno", asked for by the option "mapping": ' +
-        "deno is not available in this runtime",
+      message: `Cannot map with "${name}", asked for by the option "mapping": ${reason}`,
     });
   });
 
-  it("maps with koffi in a worker thread, and never with mmap-io", { skip: forced }, async (t) => {
-    if (!MAPPINGS.includes("koffi")) return t.skip("koffi is not installed");
+  it("maps in a worker thread, and never with mmap-io", { skip: forced }, async (t) => {
+    const wanted = isDeno ? "deno" : "koffi";
+    if (!MAPPINGS.includes(wanted)) return t.skip(`${wanted} cannot be had`);
     const path = join(temporaryFolder(t), "file");
-    const file = create(path, PAGE_SIZE, "koffi");
+    const file = create(path, PAGE_SIZE, wanted);
     const view = file.map(0, PAGE_SIZE)!;
     view[0] = 1;
     const suffix = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
@@ -331,8 +339,11 @@ describe("openFile()", () => {
       worker.once("error", reject);
     });
     await worker.terminate();
-    assert.equal(mapping, "koffi");
-    assert.equal(reason, "mmap-io cannot be used in worker threads; koffi loaded");
+    assert.equal(mapping, wanted);
+    assert.equal(
+      reason,
+      isDeno ? DENO_REASON : "mmap-io cannot be used in worker threads; koffi loaded",
+    );
     assert.equal(seen, 1);
     assert.equal(view[1], 2);
     file.close();

@@ -5,24 +5,18 @@ import { once } from "node:events";
 import { statSync } from "node:fs";
 import { it } from "node:test";
 import { Worker as Thread } from "node:worker_threads";
-import { type MappingName, selectMapping } from "../host/mapping/index.ts";
+import type { MappingName } from "../host/mapping/index.ts";
 import { fixturePath } from "./support/child.ts";
-import { forced } from "./support/mapping.ts";
+import { forced, loads } from "./support/mapping.ts";
+import { isDeno } from "./support/runtime.ts";
 import { Scene } from "./support/scene.ts";
 import { until } from "./support/until.ts";
 import { Watch } from "./support/watch.ts";
 
 const LIMIT = { timeout: 60_000 };
+/** mmap-io cannot. */
+const THREAD_MAPPING: MappingName = isDeno ? "deno" : "koffi";
 const MAPPINGS = (["mmap-io", "koffi", "deno", "none"] as const).filter(loads);
-
-function loads(name: MappingName): boolean {
-  try {
-    selectMapping(name);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 it("workers of every mapping share a file with supervisors of every mapping", LIMIT, async (t) => {
   const scene = await Scene.supervised(t, { mapping: MAPPINGS[0]! });
@@ -82,20 +76,20 @@ for (const mapping of MAPPINGS) {
   );
 }
 
-it("a worker in a thread maps with koffi", {
+it("a worker in a thread maps", {
   ...LIMIT,
-  skip: forced || !loads("koffi"),
+  skip: forced || !loads(THREAD_MAPPING),
 }, async (t) => {
   const supervised = new Scene(t);
   // In a process of its own: this one must not map the file, or the thread would never be gone.
   const supervisor = supervised.child("supervisor_process");
   const { socket, file: path } = supervised;
   await supervisor.ask("listen", { socket, path });
-  for (const mapping of ["koffi", undefined] as const) {
+  for (const mapping of [THREAD_MAPPING, undefined]) {
     const options = { workerData: { socket, mapping }, stderr: true };
     const thread = new Thread(fixturePath("worker_thread"), options);
     supervised.atEnd(() => thread.terminate());
-    assert.deepEqual(await once(thread, "message"), ["koffi"]);
+    assert.deepEqual(await once(thread, "message"), [THREAD_MAPPING]);
     const sample = await supervisor.ask<Record<string, object>>("sample");
     assert.deepEqual(sample.thread, { requests_total: 12, worker_count: 1 });
     thread.postMessage("end");

@@ -7,11 +7,13 @@ import { describe, it } from "node:test";
 import { FileLock } from "../host/file_lock.ts";
 import { answers, checkSocketPath, LONGEST_SOCKET_PATH, listen } from "../host/unix_socket.ts";
 import { ownFolder } from "./support/folder.ts";
+import { isDeno } from "./support/runtime.ts";
 
 /** A socket whose server was killed. */
 function leaveStaleSocket(path: string): void {
-  const script = `require("node:net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))`;
-  spawnSync(process.execPath, ["-e", script, path]);
+  const script = `import("node:net").then(({ createServer }) =>
+    createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL")));`;
+  spawnSync(process.execPath, [isDeno ? "eval" : "-e", script]);
   assert.ok(lstatSync(path).isSocket());
 }
 

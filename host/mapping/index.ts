@@ -1,6 +1,8 @@
+import { loadDeno } from "./deno.ts";
 import { loadKoffi } from "./koffi.ts";
 import { loadMmapIo } from "./mmap_io.ts";
-import { NodeFile } from "./node_file.ts";
+import { nodeCalls } from "./node_calls.ts";
+import { OpenFile } from "./open_file.ts";
 
 /** The ways to map a file. `"none"` is positional file I/O, which every runtime has. */
 export type MappingName = "mmap-io" | "koffi" | "deno" | "none";
@@ -72,27 +74,59 @@ export interface OpenOptions {
   readonly mapping?: MappingName | undefined;
 }
 
-/** One native way to map a file, on a runtime where `node:fs` opens it. */
+/** One native way to map a file. */
 export interface Mapper {
   readonly pageSize: number;
   /** The largest length of a window, and the largest offset of its start. */
   readonly limit: number;
+  /** How files are opened for it, where that is not by `node:fs`. */
+  readonly calls?: FileCalls;
   /** Maps a window that starts at a page. Returns the errno when the system refuses. */
   map(descriptor: number, offset: number, length: number, write: boolean): ArrayBuffer | number;
   /** Ends such a mapping, if it can. */
   unmap(window: ArrayBuffer): void;
 }
 
-/** In order of preference. Each loader throws an Error that says why it cannot be used here. */
-const LOADERS: ReadonlyMap<MappingName, () => Mapper> = new Map([
-  ["mmap-io", loadMmapIo],
-  ["koffi", loadKoffi],
-]);
+/** The system calls on files, by descriptor. Each throws an Error with the system's `code`. */
+export interface FileCalls {
+  /** Opens a file, never through a symbolic link and never waiting for somebody. */
+  open(path: string, options: OpenOptions): number;
+  status(descriptor: number): FileStatus;
+  size(descriptor: number): number;
+  changeMode(descriptor: number, mode: number): void;
+  resize(descriptor: number, size: number): void;
+  /** Reads up to the length of `target`, returns how many bytes: 0 at the end of the file. */
+  read(descriptor: number, target: Uint8Array, position: number): number;
+  /** Writes up to the length of `source`, returns how many bytes. */
+  write(descriptor: number, source: Uint8Array, position: number): number;
+  close(descriptor: number): void;
+}
 
-const NAMES: readonly string[] = ["mmap-io", "koffi", "deno", "none"];
+/** The way of mapping that was chosen, and why. */
+export interface Way {
+  readonly mapping: MappingName;
+  readonly mapper: Mapper | null;
+  readonly calls: FileCalls;
+  /** One sentence. */
+  readonly reason: string;
+}
+
+/** Each loader throws an Error that says why it cannot be used here. */
+const LOADERS: Readonly<Record<Exclude<MappingName, "none">, () => Mapper>> = {
+  "mmap-io": loadMmapIo,
+  koffi: loadKoffi,
+  deno: loadDeno,
+};
+
+type Loadable = keyof typeof LOADERS;
+
+const NAMES: readonly string[] = [...Object.keys(LOADERS), "none"];
+
+/** What is tried, in order of preference. */
+const PREFERRED: readonly Loadable[] = "Deno" in globalThis ? ["deno"] : ["mmap-io", "koffi"];
 
 /** Native code is loaded once, when a file is first opened: koffi alone takes 40 ms. */
-const loaded = new Map<MappingName, Mapper | Error>();
+const loaded = new Map<Loadable, Mapper | Error>();
 
 /**
  * Opens a file, never through a symbolic link.
@@ -101,8 +135,7 @@ const loaded = new Map<MappingName, Mapper | Error>();
  * what `open` throws.
  */
 export function openFile(path: string, options: OpenOptions): MappableFile {
-  const [mapping, mapper, reason] = choose(options.mapping);
-  return new NodeFile(path, options, mapping, mapper, reason);
+  return new OpenFile(path, options, choose(options.mapping));
 }
 
 /**
@@ -111,53 +144,66 @@ export function openFile(path: string, options: OpenOptions): MappableFile {
  * Throws as `openFile` does.
  */
 export function selectMapping(option?: MappingName): { mapping: MappingName; reason: string } {
-  const [mapping, , reason] = choose(option);
+  const { mapping, reason } = choose(option);
   return { mapping, reason };
 }
 
-function choose(option: MappingName | undefined): [MappingName, Mapper | null, string] {
+function choose(option: MappingName | undefined): Way {
   if (option !== undefined) return force(option, 'the option "mapping"');
-  const variable = process.env.UTILIZATION_MAPPING;
+  const variable = mappingVariable();
   if (variable) return force(variable, "UTILIZATION_MAPPING");
 
-  const passedOver: string[] = [];
-  for (const name of LOADERS.keys()) {
+  const reasons: string[] = [];
+  for (const name of PREFERRED) {
     const mapper = load(name);
-    if (!(mapper instanceof Error))
-      return [name, mapper, [...passedOver, `${name} loaded`].join("; ")];
-    passedOver.push(mapper.message);
+    if (!(mapper instanceof Error)) {
+      reasons.push(name === "deno" ? "Deno may call the C library" : `${name} loaded`);
+      return wayWith(name, mapper, reasons.join("; "));
+    }
+    reasons.push(mapper.message);
   }
-  return ["none", null, passedOver.join("; ")];
+  return wayWith("none", null, reasons.join("; "));
 }
 
-function force(name: string, by: string): [MappingName, Mapper | null, string] {
+function mappingVariable(): string | undefined {
+  try {
+    return process.env.UTILIZATION_MAPPING;
+  } catch {
+    // Deno, which was not allowed to read it.
+    return undefined;
+  }
+}
+
+function wayWith(mapping: MappingName, mapper: Mapper | null, reason: string): Way {
+  return { mapping, mapper, calls: mapper?.calls ?? nodeCalls, reason };
+}
+
+function force(name: string, by: string): Way {
   if (!isMappingName(name)) {
     throw new RangeError(
       `Cannot map with "${name}", asked for by ${by}: not one of ${NAMES.join(", ")}`,
     );
   }
   const reason = `${name} was asked for by ${by}`;
-  if (name === "none") return [name, null, reason];
+  if (name === "none") return wayWith(name, null, reason);
   const mapper = load(name);
   if (mapper instanceof Error) {
     throw new Error(`Cannot map with "${name}", asked for by ${by}: ${mapper.message}`, {
       cause: mapper.cause,
     });
   }
-  return [name, mapper, reason];
+  return wayWith(name, mapper, reason);
 }
 
 function isMappingName(name: string): name is MappingName {
   return NAMES.includes(name);
 }
 
-function load(name: MappingName): Mapper | Error {
+function load(name: Loadable): Mapper | Error {
   let mapper = loaded.get(name);
   if (mapper === undefined) {
     try {
-      const loader = LOADERS.get(name);
-      if (loader === undefined) throw new Error(`${name} is not available in this runtime`);
-      mapper = loader();
+      mapper = LOADERS[name]();
     } catch (error) {
       mapper = error instanceof Error ? error : new Error(String(error));
     }

@@ -19,6 +19,7 @@ interface MmapIo {
 
 /** Loads mmap-io, which has to be compiled for the very Node that runs. Throws if it cannot. */
 export function loadMmapIo(): Mapper {
+  if ("Deno" in globalThis) throw new Error("mmap-io cannot be used in Deno");
   // Its binary registers once in a process: whichever thread came first would take it from all.
   if (!isMainThread) throw new Error("mmap-io cannot be used in worker threads");
 

@@ -1,74 +1,54 @@
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  writeSync,
-} from "node:fs";
 import { getSystemErrorName } from "node:util";
-import type { FileStatus, MappableFile, Mapper, MappingName, OpenOptions } from "./index.ts";
+import type {
+  FileCalls,
+  FileStatus,
+  MappableFile,
+  MappingName,
+  OpenOptions,
+  Way,
+} from "./index.ts";
 
 /** The longest piece that one call of `read` or `write` takes on every runtime is below 2 GiB. */
 const LONGEST_TRANSFER = 0x4000_0000;
 
-/** A file opened through `node:fs`, mapped by whatever mapper could be loaded. */
-export class NodeFile implements MappableFile {
+/** A file, opened and mapped in the way that was chosen. */
+export class OpenFile implements MappableFile {
   readonly path: string;
   readonly mapping: MappingName;
   readonly mappingReason: string;
-  readonly #mapper: Mapper | null;
+  readonly #way: Way;
+  readonly #calls: FileCalls;
   readonly #writable: boolean;
   #openDescriptor: number | null;
 
-  constructor(
-    path: string,
-    options: OpenOptions,
-    mapping: MappingName,
-    mapper: Mapper | null,
-    mappingReason: string,
-  ) {
+  constructor(path: string, options: OpenOptions, way: Way) {
     this.path = path;
-    this.mapping = mapping;
-    this.mappingReason = mappingReason;
-    this.#mapper = mapper;
+    this.mapping = way.mapping;
+    this.mappingReason = way.reason;
+    this.#way = way;
+    this.#calls = way.calls;
     this.#writable = options.write;
 
-    let flags = options.write ? constants.O_RDWR : constants.O_RDONLY;
-    // O_NONBLOCK: a pipe put in the file's place cannot make us wait. Regular files ignore it.
-    flags |= constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    if (options.create !== undefined) flags |= constants.O_CREAT | constants.O_EXCL;
-    const descriptor = openSync(path, flags, options.create);
+    const descriptor = this.#calls.open(path, options);
     try {
-      if (options.create !== undefined) fchmodSync(descriptor, options.create);
+      if (options.create !== undefined) this.#calls.changeMode(descriptor, options.create);
     } catch (error) {
-      closeSync(descriptor);
+      this.#calls.close(descriptor);
       throw error;
     }
     this.#openDescriptor = descriptor;
   }
 
   status(): FileStatus {
-    const stat = fstatSync(this.#descriptor, { bigint: true });
-    return {
-      size: Number(stat.size),
-      inode: stat.ino,
-      device: stat.dev,
-      ownerId: Number(stat.uid),
-      mode: Number(stat.mode) & 0o7777,
-      linkCount: Number(stat.nlink),
-      isFile: stat.isFile(),
-    };
+    return this.#calls.status(this.#descriptor);
   }
 
   size(): number {
-    return fstatSync(this.#descriptor).size;
+    return this.#calls.size(this.#descriptor);
   }
 
   map(offset: number, length: number): Uint8Array | null {
-    const mapper = this.#mapper;
+    const { mapper } = this.#way;
     if (mapper === null) return null;
     const what = `Cannot map ${length} bytes at offset ${offset} of "${this.path}"`;
     if (!Number.isSafeInteger(offset) || offset < 0) {
@@ -96,15 +76,15 @@ export class NodeFile implements MappableFile {
   }
 
   unmap(view: Uint8Array): void {
-    this.#mapper?.unmap(view.buffer as ArrayBuffer);
+    this.#way.mapper?.unmap(view.buffer as ArrayBuffer);
   }
 
   read(target: Uint8Array, position: number): number {
     const descriptor = this.#descriptor;
     let done = 0;
     while (done < target.length) {
-      const length = Math.min(target.length - done, LONGEST_TRANSFER);
-      const count = readSync(descriptor, target, done, length, position + done);
+      const piece = target.subarray(done, done + LONGEST_TRANSFER);
+      const count = this.#calls.read(descriptor, piece, position + done);
       if (count === 0) break;
       done += count;
     }
@@ -115,18 +95,18 @@ export class NodeFile implements MappableFile {
     const descriptor = this.#descriptor;
     let done = 0;
     while (done < source.length) {
-      const length = Math.min(source.length - done, LONGEST_TRANSFER);
-      done += writeSync(descriptor, source, done, length, position + done);
+      const piece = source.subarray(done, done + LONGEST_TRANSFER);
+      done += this.#calls.write(descriptor, piece, position + done);
     }
   }
 
   resize(size: number): void {
-    ftruncateSync(this.#descriptor, size);
+    this.#calls.resize(this.#descriptor, size);
   }
 
   close(): void {
     if (this.#openDescriptor === null) return;
-    closeSync(this.#openDescriptor);
+    this.#calls.close(this.#openDescriptor);
     this.#openDescriptor = null;
   }
 

@@ -4,6 +4,7 @@
 // reported is the median of these ratios. mitata's `measure` is what times a function in a round.
 
 import { measure } from "mitata";
+import { collect } from "./collect.ts";
 import type { Settings } from "./settings.ts";
 
 export interface Contestant {
@@ -52,7 +53,7 @@ export async function interleave(
 ): Promise<Map<string, number[]>> {
   const figures = new Map<string, number[]>(contestants.map(({ name }) => [name, []]));
   for (let round = -warmUpRounds; round < rounds; round++) {
-    globalThis.gc?.();
+    collect?.();
     for (let i = 0; i < contestants.length; i++) {
       const { name, run } = contestants[(i + round + warmUpRounds) % contestants.length]!;
       const figure = await run();

@@ -7,6 +7,7 @@ import type { Metric } from "../../host/metric.ts";
 import { Observer } from "../../host/observer.ts";
 import { Registry } from "../../host/registry.ts";
 import { Schema } from "../../host/schema.ts";
+import { collect } from "./collect.ts";
 import { interleave, timed } from "./rounds.ts";
 import type { UpdateFigures, UpdateTask } from "./update.ts";
 
@@ -85,7 +86,7 @@ function bytesAllocated(action: () => void): number {
   };
   const nothing = (): void => {};
   const pieces = Array.from({ length: ALLOCATION_ROUNDS }, () => {
-    globalThis.gc?.({ type: "minor" });
+    collect?.({ type: "minor" });
     return growth(action) - growth(nothing);
   });
   const typical = pieces.sort((a, b) => a - b)[ALLOCATION_ROUNDS >> 1]!;

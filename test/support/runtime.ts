@@ -1,0 +1,2 @@
+/** Whether these tests run in Deno. */
+export const isDeno: boolean = "Deno" in globalThis;
