@@ -43,10 +43,13 @@ export class Libc {
   readonly #deno: DenoForeign;
   readonly #symbols: Readonly<Record<keyof typeof SYMBOLS, Call>>;
   readonly arch: string;
+  /** Where this thread has its `errno`. */
+  readonly #errno: { getInt32(): number };
 
   constructor(deno: DenoForeign) {
     this.#deno = deno;
     this.#symbols = deno.dlopen("libc.so.6", SYMBOLS).symbols;
+    this.#errno = new deno.UnsafePointerView(this.#symbols.__errno_location() as Pointer);
     this.arch = deno.build.arch;
   }
 
@@ -55,10 +58,14 @@ export class Libc {
     name: Exclude<keyof typeof SYMBOLS, "mmap" | "__errno_location">,
     ...values: (number | bigint | Uint8Array | Pointer)[]
   ): number {
-    // 64-bit integers come as numbers or bigints, by their size.
-    const answer = Number(this.#symbols[name](...values));
-    if (answer !== -1) return answer;
-    const errno = this.#errno();
+    let errno = 0;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      // 64-bit integers come as numbers or bigints, by their size.
+      const answer = Number(this.#symbols[name](...values));
+      if (answer !== -1) return answer;
+      errno = this.#errno.getInt32();
+      if (!NOT_OURS.has(errno)) break;
+    }
     const code = getSystemErrorName(-errno);
     throw Object.assign(new Error(`${code}: ${name}`), { code, errno: -errno, syscall: name });
   }
@@ -67,20 +74,29 @@ export class Libc {
   map(descriptor: number, offset: number, length: number, write: boolean): Pointer | number {
     const protection = write ? PROT_READ | PROT_WRITE : PROT_READ;
     const values = [0n, BigInt(length), protection, MAP_SHARED, descriptor, BigInt(offset)];
-    const pointer = this.#symbols.mmap(...values) as Pointer;
-    return this.#deno.UnsafePointer.value(pointer) === MAP_FAILED ? this.#errno() : pointer;
+    let errno = 0;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const pointer = this.#symbols.mmap(...values) as Pointer;
+      if (this.#deno.UnsafePointer.value(pointer) !== MAP_FAILED) return pointer;
+      errno = this.#errno.getInt32();
+      if (!NOT_OURS.has(errno)) break;
+    }
+    return errno;
   }
 
   /** A view of memory of the C library, which does not own it. */
   view(pointer: Pointer, length: number): ArrayBuffer {
     return this.#deno.UnsafePointerView.getArrayBuffer(pointer, length);
   }
-
-  #errno(): number {
-    const location = this.#symbols.__errno_location() as Pointer;
-    return new this.#deno.UnsafePointerView(location).getInt32();
-  }
 }
+
+/**
+ * Between a call that fails and our look at `errno`, the runtime may wake or wait for a thread of
+ * its own, which leaves one of these there. Our calls on files do not fail with them, so the call
+ * is repeated: EINTR, EAGAIN, ETIMEDOUT.
+ */
+const NOT_OURS: ReadonlySet<number> = new Set([0, 4, 11, 110]);
+const ATTEMPTS = 10;
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;

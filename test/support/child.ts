@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { Runtime } from "./runtime.ts";
 import { until } from "./until.ts";
 
 /** Fixtures are TypeScript where the tests are, and JavaScript where they were compiled. */
@@ -27,11 +28,16 @@ export class Child {
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #serial = 0;
 
-  constructor(fixture: string, environment: Readonly<Record<string, string>> = {}) {
-    const path = fixturePath(fixture);
+  constructor(
+    fixture: string,
+    environment: Readonly<Record<string, string>> = {},
+    runtime?: Runtime,
+  ) {
+    const path = runtime === undefined ? fixturePath(fixture) : runtime.fixturePath(fixture);
     this.#process = fork(path, [], {
       stdio: ["ignore", "inherit", "pipe", "ipc"],
       env: { ...process.env, ...environment },
+      ...runtime?.options,
     });
     this.exited = once(this.#process, "exit");
     collectLines(this.#process, this.log);

@@ -9,6 +9,7 @@ import {
 import { Child } from "./child.ts";
 import { Cuttable } from "./cuttable.ts";
 import { CollectingLogger } from "./log.ts";
+import type { Runtime } from "./runtime.ts";
 import { until } from "./until.ts";
 
 export interface TestContext {
@@ -87,8 +88,8 @@ export class Scene {
     this.atEnd(() => supervisor.close());
   }
 
-  child(fixture: string, environment?: Readonly<Record<string, string>>): Child {
-    const child = new Child(fixture, environment);
+  child(fixture: string, environment?: Readonly<Record<string, string>>, runtime?: Runtime): Child {
+    const child = new Child(fixture, environment, runtime);
     this.atEnd(() => child.kill());
     return child;
   }
