@@ -6,12 +6,9 @@ import type { Handler } from "../host/bus/bindings.ts";
 import { Connection } from "../host/bus/connection.ts";
 import { RemoteException, symbol } from "../host/bus/values.ts";
 import { runCli, startCli, startWorker } from "./fixtures/cli_process.ts";
+import { afterTest, type Test } from "./support/after_test.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { CollectingLogger } from "./support/log.ts";
-
-interface Test {
-  after(action: () => void): void;
-}
 
 /** Listens as a supervisor of another make would. */
 async function listen(t: Test, socket: string, methods: Record<string, Handler>): Promise<void> {
@@ -22,7 +19,7 @@ async function listen(t: Test, socket: string, methods: Record<string, Handler>)
     connection.bind("supervisor", methods);
     connections.add(connection);
   });
-  t.after(() => {
+  afterTest(t, () => {
     for (const connection of connections) connection.close();
     server.close();
   });

@@ -2,16 +2,17 @@
 
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import type { Test } from "./support/after_test.ts";
 import { Bystander } from "./support/bystander.ts";
 import { unmapped } from "./support/mapping.ts";
-import { SCHEMA, Scene, type TestContext } from "./support/scene.ts";
+import { SCHEMA, Scene } from "./support/scene.ts";
 import { until } from "./support/until.ts";
 import { Watch } from "./support/watch.ts";
 
 const LIMIT = { timeout: 60_000 };
 
 /** A supervisor and a process that was stopped just before it could read what it is asked. */
-async function stage(t: TestContext, fixture: "worker_process" | "ruby_process") {
+async function stage(t: Test, fixture: "worker_process" | "ruby_process") {
   const options = { setupTimeoutMs: 200, reuseDelayMs: 0, size: 2048, maxSize: 4096 };
   const scene = await Scene.supervised(t, options);
   const bystander = await Bystander.enter(scene);

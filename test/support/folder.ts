@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
+import { afterTest, type Test } from "./after_test.ts";
 
 /** A new folder of the calling suite's own, removed when the suite has ended. */
 export function ownFolder(): string {
@@ -11,8 +12,8 @@ export function ownFolder(): string {
 }
 
 /** The same for a single test. */
-export function temporaryFolder(test: { after(action: () => void): void }): string {
+export function temporaryFolder(test: Test): string {
   const folder = mkdtempSync(join(tmpdir(), "um-"));
-  test.after(() => rmSync(folder, { recursive: true, force: true }));
+  afterTest(test, () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -1,20 +1,16 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Supervisor } from "../../host/supervisor.ts";
 import {
   UtilizationMonitor,
   type UtilizationMonitorOptions,
 } from "../../host/utilization_monitor.ts";
+import { afterTest, type Test } from "./after_test.ts";
 import { Child } from "./child.ts";
 import { Cuttable } from "./cuttable.ts";
+import { temporaryFolder } from "./folder.ts";
 import { CollectingLogger } from "./log.ts";
 import type { Runtime } from "./runtime.ts";
 import { until } from "./until.ts";
-
-export interface TestContext {
-  after(action: () => void | Promise<void>): void;
-}
 
 export interface SceneOptions extends UtilizationMonitorOptions {
   readonly probeMs?: number;
@@ -36,24 +32,26 @@ export const SCHEMA = { requests_total: "u64", requests_active: "u32" } as const
 
 /** A folder, the processes and whatever else a test starts: all of it ends with the test. */
 export class Scene {
-  readonly folder: string = mkdtempSync(join(tmpdir(), "um-"));
+  readonly folder: string;
   /** The socket and the file of the supervisor. */
-  readonly socket: string = join(this.folder, "a.ipc");
-  readonly file: string = join(this.folder, "a.shm");
+  readonly socket: string;
+  readonly file: string;
   readonly log: CollectingLogger = new CollectingLogger();
   readonly #ends: (() => unknown)[] = [];
   #monitor: UtilizationMonitor | null = null;
   #supervisor: Supervisor | null = null;
 
-  constructor(test: TestContext) {
-    test.after(async () => {
+  constructor(test: Test) {
+    afterTest(test, async () => {
       for (const end of this.#ends.reverse()) await end();
-      rmSync(this.folder, { recursive: true, force: true });
     });
+    this.folder = temporaryFolder(test);
+    this.socket = this.path("a.ipc");
+    this.file = this.path("a.shm");
   }
 
   /** A scene with a supervisor in this process. */
-  static async supervised(test: TestContext, options: SceneOptions = {}): Promise<Scene> {
+  static async supervised(test: Test, options: SceneOptions = {}): Promise<Scene> {
     const scene = new Scene(test);
     await scene.supervise(options);
     return scene;

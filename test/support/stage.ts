@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import type { Connection } from "../../host/bus/connection.ts";
+import type { Test } from "./after_test.ts";
 import { Bystander } from "./bystander.ts";
 import { dial } from "./ruby_worker.ts";
-import { Scene, type TestContext } from "./scene.ts";
+import { Scene } from "./scene.ts";
 import { until } from "./until.ts";
 
 /** A supervisor with one ordinary worker. Holders that cannot be seen have a short lease. */
-export async function stage(t: TestContext, setupTimeoutMs = 5000) {
+export async function stage(t: Test, setupTimeoutMs = 5000) {
   const scene = await Scene.supervised(t, { leaseMs: 50, setupTimeoutMs });
   const bystander = await Bystander.enter(scene);
   const free = scene.freeCount;
