@@ -7,6 +7,7 @@ export { accumulate, decode, retire } from "./aggregate";
 export { attach, detach, dissolve, free, group, groups, init, oldest, rows, stage } from "./groups";
 export * from "./layout";
 export { allocate, available, capacity, find, grow, next, segments } from "./segments";
+export { selftest } from "./selftest";
 
 /** ABI version: major << 16 | minor. */
 export function version(): i32 {

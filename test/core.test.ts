@@ -112,6 +112,49 @@ describe("loadCore()", () => {
   });
 });
 
+describe("selftest()", () => {
+  it("holds on a fresh instance, once", () => {
+    const { exports } = loadCore();
+    assert.equal(exports.selftest(), layout.OK);
+    assert.equal(exports.selftest(), layout.BAD_ARGUMENT);
+    assert.equal(exports.init(64), layout.BAD_ARGUMENT, "the instance is spent");
+  });
+
+  it("is refused after init, and nothing changes", () => {
+    const { exports } = loadCore();
+    exports.init(64);
+    exports.grow(2);
+    assert.equal(exports.selftest(), layout.BAD_ARGUMENT);
+    assert.equal(exports.available(), 2);
+    assert.equal(exports.accumulator(layout.SUM), 0);
+  });
+
+  it("fails on a core that swaps bytes wrongly or forgets a carry", () => {
+    const bytes = readFileSync(wasm);
+    const code = sectionOf(bytes, 10)!;
+    const start = code.byteOffset - bytes.byteOffset;
+    const damages = [
+      // The masks of a 64-bit swap, as operands of i64.const.
+      ["42 ff81fc87f09fc0ff00", "42 8081fc87f09fc0ff00"],
+      ["42 ffff8380f0ff3f", "42 80ff8380f0ff3f"],
+      // A carry is i64.lt_u or i64.gt_u, then i64.extend_i32_u: it becomes i64.eq.
+      ["54 ad", "51 ad"],
+      ["56 ad", "51 ad"],
+    ].map((pair) => pair.map((hex) => Buffer.from(hex.replace(" ", ""), "hex")));
+    for (const [sound, damaged] of damages) {
+      let damagedCount = 0;
+      for (let at = -1; ; damagedCount++) {
+        at = Buffer.from(code).indexOf(sound!, at + 1);
+        if (at < 0) break;
+        const mutant = Uint8Array.from(bytes);
+        mutant.set(damaged!, start + at);
+        assert.ok(loadCore(mutant).exports.selftest() > 0, `${sound!.toString("hex")} at ${at}`);
+      }
+      assert.ok(damagedCount > 0, `${sound!.toString("hex")} is in the core`);
+    }
+  });
+});
+
 describe("segments in the core", () => {
   it("agree with a model under random allocation, release and growth", () => {
     for (let seed = 1; seed <= 20; seed++) {
