@@ -6,6 +6,7 @@ import { instantiateSync } from "@assemblyscript/loader";
 // @ts-types="../build/core.d.ts"
 import type { instantiate } from "#core";
 import * as layout from "../assembly/layout.ts";
+import { CORE_BASE64 } from "../build/core_bytes.ts";
 
 /** The raw exports of the core: see docs/abi.md. */
 export type CoreExports = Awaited<ReturnType<typeof instantiate>>;
@@ -19,8 +20,13 @@ function compile(source: CoreSource | undefined): WebAssembly.Module {
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof URL) return new WebAssembly.Module(readFileSync(source));
   if (source !== undefined) return new WebAssembly.Module(source);
-  compiled ??= new WebAssembly.Module(readFileSync(new URL(import.meta.resolve("#core.wasm"))));
+  compiled ??= new WebAssembly.Module(packagedBytes());
   return compiled;
+}
+
+/** Not read from a file: that would take a path, which bundlers break, and on Deno a permission. */
+function packagedBytes(): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(CORE_BASE64), (character) => character.charCodeAt(0));
 }
 
 /**
