@@ -1,0 +1,92 @@
+// README's Deno lines, as a new user pastes them into an empty folder, with the packed package.
+
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { program } from "../tools/programs.js";
+import { serveRegistry } from "./registry.js";
+
+const root = new URL("../../", import.meta.url);
+const manifest = JSON.parse(readFileSync(new URL("package.json", root)));
+const LIMIT_MS = 60_000;
+
+const folder = mkdtempSync(join(tmpdir(), "um-deno-"));
+const children = new Set();
+let registry;
+try {
+  await check();
+  console.log("ok: README's Deno lines");
+} finally {
+  for (const child of children) process.kill(-child.pid, "SIGKILL");
+  registry?.close();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function check() {
+  const packed = spawnSync("npm", ["pack", "--silent", "--pack-destination", folder], {
+    cwd: root,
+  });
+  if (packed.status !== 0) throw new Error(`Cannot pack: ${packed.stderr}`);
+  const tarball = join(folder, packed.stdout.toString().trim());
+  registry = await serveRegistry(tarball, manifest);
+  const { UTILIZATION_MAPPING, UTILIZATION_SUPERVISOR, UTILIZATION_DIR, ...rest } = process.env;
+  const env = {
+    ...rest,
+    PATH: [dirname(program("deno")), process.env.PATH].join(delimiter),
+    DENO_DIR: join(folder, ".deno"),
+    NPM_CONFIG_REGISTRY: registry.url,
+    NO_COLOR: "1",
+  };
+  const [add, run] = blocks("sh");
+  const [worker] = blocks("ts");
+  writeFileSync(join(folder, "worker.ts"), worker);
+  const adding = start(add, env);
+  await until(adding, "it is added", () => adding.child.exitCode === 0);
+
+  const [superviseLine, workerLine] = run.trim().split("\n");
+  const supervisor = start(superviseLine, env);
+  await until(supervisor, "it listens", (text) => text.includes("Listening on"));
+  const counting = start(workerLine, env);
+  await until(counting, "the worker is registered", (text) =>
+    /Registered .*\(mapping: deno\)/.test(text),
+  );
+  // The second line, after an interval of 10 s, has the counter.
+  await until(supervisor, "the worker is read", (text) =>
+    /"web":\{"requests_total":[1-9]\d*,"worker_count":1\}/.test(text),
+  );
+}
+
+/** The code of README's section for Deno in one language. */
+function blocks(language) {
+  const text = readFileSync(new URL("README.md", root), "utf8");
+  const section = /^## On Deno\n([\s\S]*?)^## /m.exec(text)?.[1] ?? "";
+  return [...section.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm"))].map(
+    ([, code]) => code,
+  );
+}
+
+function start(line, env) {
+  // No terminal: Deno refuses what it would ask for.
+  const child = spawn("sh", ["-c", line], { cwd: folder, env, detached: true });
+  const process = { child, text: "" };
+  children.add(child);
+  child.once("exit", () => children.delete(child));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (piece) => {
+      process.text += piece;
+    });
+  }
+  return process;
+}
+
+async function until(process, what, condition) {
+  const deadline = performance.now() + LIMIT_MS;
+  while (!condition(process.text)) {
+    if (performance.now() > deadline || (process.child.exitCode ?? 0) !== 0) {
+      throw new Error(`Waited in vain until ${what}: ${process.text}`);
+    }
+    await sleep(50);
+  }
+}
