@@ -3,23 +3,32 @@
 
 import { readFileSync } from "node:fs";
 import { instantiateSync } from "@assemblyscript/loader";
-// @ts-types="../build/core.d.ts"
-import type { instantiate } from "#core";
 import * as layout from "../assembly/layout.ts";
 import { CORE_BASE64 } from "../build/core_bytes.ts";
+import type { CoreExports } from "./core_exports.ts";
 
-/** The raw exports of the core: see docs/abi.md. */
-export type CoreExports = Awaited<ReturnType<typeof instantiate>>;
+export type { CoreExports } from "./core_exports.ts";
 
-/** Where the core comes from. Some hosts forbid to compile bytes and want a compiled module. */
-export type CoreSource = WebAssembly.Module | BufferSource | URL;
+/**
+ * A `WebAssembly.Module`. By that name it is declared in lib "dom" only, which programs for Node do
+ * not have: here it is known by its tag, so that no promise of a module is taken for one.
+ */
+export interface CompiledModule {
+  readonly [Symbol.toStringTag]?: "WebAssembly.Module";
+}
+
+/**
+ * Where the core comes from: a compiled module, which some hosts want because they forbid to compile
+ * bytes; the bytes; or a `file:` URL of them.
+ */
+export type CoreSource = CompiledModule | ArrayBufferView | ArrayBuffer | URL;
 
 let compiled: WebAssembly.Module | undefined;
 
 function compile(source: CoreSource | undefined): WebAssembly.Module {
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof URL) return new WebAssembly.Module(readFileSync(source));
-  if (source !== undefined) return new WebAssembly.Module(source);
+  if (source !== undefined) return new WebAssembly.Module(source as BufferSource);
   compiled ??= new WebAssembly.Module(packagedBytes());
   return compiled;
 }

@@ -45,6 +45,9 @@ export interface Problem {
 /** Names that results give to values of the monitor's own. */
 const RESERVED_NAMES: ReadonlySet<string> = new Set(["worker_count", "stalled_count", "heartbeat"]);
 
+/** What a local definition may say about a field. */
+const OPTIONS: readonly string[] = ["type", "kind", "aggregate", "unit", "help"];
+
 const KINDS: readonly unknown[] = ["counter", "gauge"];
 const AGGREGATES: readonly unknown[] = ["sum", "min", "max", "last"];
 
@@ -79,25 +82,45 @@ export function makeField<Name extends string>(
 
 /** What is wrong with a name, or null. */
 export function nameProblem(name: unknown): Problem | null {
-  if (typeof name !== "string") return { error: TypeError, reason: "the name is not a string" };
+  if (typeof name !== "string") return notA("name", "string", name);
   if (name === "") return { error: RangeError, reason: "the name is empty" };
   const problem = textProblem("name", name, MAX_NAME_SIZE);
   if (problem !== null) return problem;
-  if (RESERVED_NAMES.has(name)) return { error: RangeError, reason: "the name is reserved" };
+  if (RESERVED_NAMES.has(name)) {
+    const names = [...RESERVED_NAMES].join(", ");
+    return { error: RangeError, reason: `the name is reserved, one of ${names}` };
+  }
   return null;
+}
+
+/**
+ * An option of a local definition that does not exist, or null. Those of a foreign worker are
+ * ignored: it may be newer.
+ */
+export function unknownOption(options: object): Problem | null {
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
+  if (unknown === undefined) return null;
+  const reason = `unknown option ${shown(unknown)}: not one of ${OPTIONS.join(", ")}`;
+  return { error: TypeError, reason };
 }
 
 /** What is wrong with the options of a field of this name, or null. Unknown options are ignored. */
 export function optionsProblem(name: string, options: unknown): Problem | null {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    return { error: TypeError, reason: "the options are not an object" };
+    return { error: TypeError, reason: `the options are not an object: ${shown(options)}` };
   }
   const { kind, aggregate, unit, help }: Readonly<Record<string, unknown>> = { ...options };
   if (kind !== undefined && !KINDS.includes(kind)) {
-    return { error: RangeError, reason: `the kind is not one of ${KINDS.join(", ")}` };
+    return {
+      error: RangeError,
+      reason: `the kind is not one of ${KINDS.join(", ")}: ${shown(kind)}`,
+    };
   }
   if (aggregate !== undefined && !AGGREGATES.includes(aggregate)) {
-    return { error: RangeError, reason: `the aggregate is not one of ${AGGREGATES.join(", ")}` };
+    return {
+      error: RangeError,
+      reason: `the aggregate is not one of ${AGGREGATES.join(", ")}: ${shown(aggregate)}`,
+    };
   }
   if ((kind ?? defaultKind(name)) === "counter" && (aggregate ?? "sum") !== "sum") {
     return {
@@ -110,7 +133,7 @@ export function optionsProblem(name: string, options: unknown): Problem | null {
 
 function textProblem(what: string, text: unknown, limit: number): Problem | null {
   if (text === undefined) return null;
-  if (typeof text !== "string") return { error: TypeError, reason: `the ${what} is not a string` };
+  if (typeof text !== "string") return notA(what, "string", text);
   const size = Buffer.byteLength(text);
   if (size > limit) {
     return {
@@ -118,10 +141,35 @@ function textProblem(what: string, text: unknown, limit: number): Problem | null
       reason: `the ${what} is ${size} bytes long, the limit is ${limit}`,
     };
   }
-  if (/\p{Cc}/u.test(text)) {
-    return { error: RangeError, reason: `the ${what} contains a control character` };
+  const control = /\p{Cc}/u.exec(text);
+  if (control !== null) {
+    const code = text.charCodeAt(control.index).toString(16).padStart(4, "0");
+    return { error: RangeError, reason: `the ${what} contains control character U+${code}` };
   }
   return null;
+}
+
+/** A value is of another type than it must be. */
+export function notA(what: string, type: string, value: unknown): Problem {
+  return { error: TypeError, reason: `the ${what} is not a ${type}: ${shown(value)}` };
+}
+
+/** Any value, also a foreign one, for a message: on one line, and not long. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return `"${printable(value)}"`;
+  if (Array.isArray(value)) return "an array";
+  if (value === null) return "null";
+  if (typeof value === "object") return "an object";
+  // A bigint that a stranger sent may have any number of digits.
+  return ["number", "boolean", "undefined"].includes(typeof value)
+    ? String(value)
+    : `a ${typeof value}`;
+}
+
+/** Foreign text for a log line: on one line, and not long. */
+export function printable(text: string): string {
+  const short = text.length > 64 ? `${text.slice(0, 64)}…` : text;
+  return short.replaceAll(/\p{Cc}/gu, "\ufffd");
 }
 
 function defaultKind(name: string): Kind {

@@ -56,6 +56,10 @@ const ALIASES: ReadonlyMap<string, FieldType> = new Map<FieldTypeAlias, FieldTyp
 /** All types, by code. */
 export const FIELD_TYPES: readonly FieldType[] = [...TYPES.keys()] as FieldType[];
 
+export const FIELD_TYPE_ALIASES: readonly FieldTypeAlias[] = [
+  ...ALIASES.keys(),
+] as FieldTypeAlias[];
+
 /** Whether this is one of the 18 names. */
 export function isFieldType(name: unknown): name is FieldType {
   return typeof name === "string" && TYPES.has(name);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { describe, it } from "node:test";
 import * as layout from "../assembly/layout.ts";
-import { loadCore } from "../host/core.ts";
+import type { instantiate } from "../build/core.d.ts";
+import { type CoreExports, type CoreSource, loadCore } from "../host/core.ts";
 import { projectFile } from "./data.ts";
 import { randomFrom } from "./support/random.ts";
 
@@ -94,6 +95,35 @@ function leb(bytes: Uint8Array, start: number): [value: number, next: number] {
   }
 }
 
+/** What the compiler of the core says about it, with the memory as we declare it. */
+type Bindings = Awaited<ReturnType<typeof instantiate>>;
+type Described = Omit<Bindings, "memory"> & Pick<CoreExports, "memory">;
+
+describe("CoreExports", () => {
+  it("are the names and signatures that the compiler wrote down", () => {
+    const described: IsSame<Signatures<Described>, Signatures<CoreExports>> = true;
+    const withMemory: Bindings["memory"] extends CoreExports["memory"] ? true : false = true;
+    assert.ok(described && withMemory);
+  });
+
+  it("would not be, with a parameter more or a name less", () => {
+    type More = Omit<CoreExports, "next"> & { next(segment: number, by: number): number };
+    const more: IsSame<Signatures<More>, Signatures<CoreExports>> = false;
+    const less: IsSame<Signatures<Omit<CoreExports, "next">>, Signatures<CoreExports>> = false;
+    assert.ok(!more && !less);
+  });
+});
+
+/** By parameters and result: functions with fewer parameters could be assigned. */
+type Signatures<Exports> = {
+  [Name in keyof Exports]: Exports[Name] extends (...values: infer Values) => infer Result
+    ? { values: Values; result: Result }
+    : Exports[Name] extends { readonly value: infer Value }
+      ? { value: Value }
+      : Exports[Name];
+};
+type IsSame<One, Other> = [One, Other] extends [Other, One] ? true : false;
+
 describe("loadCore()", () => {
   it("takes bytes, a module or a URL", () => {
     const bytes = readFileSync(wasm);
@@ -101,6 +131,14 @@ describe("loadCore()", () => {
       const { exports } = loadCore(source);
       assert.equal(exports.version(), (layout.ABI_MAJOR << 16) | layout.ABI_MINOR);
     }
+  });
+
+  it("takes neither a promise of a module nor a path", () => {
+    // @ts-expect-error: the promise is to be awaited.
+    const promise: CoreSource = WebAssembly.compile(readFileSync(wasm));
+    // @ts-expect-error: a path is not a URL.
+    const path: CoreSource = "build/core.wasm";
+    for (const source of [promise, path]) assert.throws(() => loadCore(source), TypeError);
   });
 
   it("refuses a core that was built from another layout", () => {

@@ -1,4 +1,5 @@
-// README's Deno lines, as a new user pastes them into an empty folder, with the packed package.
+// README's Deno lines, as a new user pastes them into an empty folder, with the packed package; and
+// what JSR would be given.
 
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -16,7 +17,9 @@ const folder = mkdtempSync(join(tmpdir(), "um-deno-"));
 const children = new Set();
 let registry;
 try {
-  await check();
+  checkPublished();
+  console.log("ok: what JSR would be given");
+  await checkLines();
   console.log("ok: README's Deno lines");
 } finally {
   for (const child of children) process.kill(-child.pid, "SIGKILL");
@@ -24,7 +27,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function check() {
+async function checkLines() {
   const packed = spawnSync("npm", ["pack", "--silent", "--pack-destination", folder], {
     cwd: root,
   });
@@ -56,6 +59,19 @@ async function check() {
   await until(supervisor, "the worker is read", (text) =>
     /"web":\{"requests_total":[1-9]\d*,"worker_count":1\}/.test(text),
   );
+}
+
+/** What .gitignore hides is left out without a word, and slow types are an error. */
+function checkPublished() {
+  const command = ["publish", "--dry-run", "--allow-dirty"];
+  const env = { ...process.env, NO_COLOR: "1" };
+  const { status, stderr } = spawnSync(program("deno"), command, { cwd: root, env });
+  const text = stderr.toString();
+  for (const file of ["host/index.ts", "build/core_bytes.ts", "build/core.wasm", "LICENSE"]) {
+    if (!text.includes(`/${file} (`))
+      throw new Error(`Cannot publish: ${file} is missing: ${text}`);
+  }
+  if (status !== 0) throw new Error(`Cannot publish: ${text}`);
 }
 
 /** The code of README's section for Deno in one language. */

@@ -1,0 +1,168 @@
+// A program that uses every public export. The smoke test compiles it against the types of the packed
+// package, in the place of these sources, and runs it.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type Aggregate,
+  type Allocation,
+  type ConnectOptions,
+  type Core,
+  type CoreExports,
+  type CoreSource,
+  connect,
+  type Field,
+  type FieldDefinition,
+  type FieldOptions,
+  type FieldType,
+  type FieldTypeAlias,
+  type IntervalLoop,
+  type Kind,
+  type Logger,
+  loadCore,
+  type MappingName,
+  type Metric,
+  type Monitor,
+  type Namespace,
+  Observer,
+  type ObserverOptions,
+  Registry,
+  type Row,
+  type Sample,
+  type SampleOptions,
+  Schema,
+  type SchemaDefinition,
+  SegmentAllocator,
+  type SegmentAllocatorOptions,
+  type ServiceData,
+  type Status,
+  type StatusOptions,
+  Supervisor,
+  type SupervisorOptions,
+  stderrLogger,
+  UtilizationMonitor,
+  type UtilizationMonitorOptions,
+  type Value,
+  Worker,
+  type WorkerController,
+  type WorkerOptions,
+  type WorkerProxy,
+  type WorkerSample,
+} from "../../host/index.ts";
+
+const ignore = (): void => {};
+const log: Logger = { ...stderrLogger, debug: ignore, info: ignore, warn: ignore };
+const folder = mkdtempSync(join(tmpdir(), "consumer-"));
+try {
+  embedTheCore();
+  countInASegment();
+  await superviseAWorker();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function embedTheCore(): void {
+  const url = new URL(import.meta.resolve("utilization-monitor/core.wasm"));
+  const sources: CoreSource[] = [url, readFileSync(url)];
+  const cores: Core[] = [loadCore(), ...sources.map(loadCore)];
+  for (const { exports, bytes } of cores) {
+    const { version, ABI_MAJOR, ABI_MINOR, memory }: CoreExports = exports;
+    assert.equal(version(), (ABI_MAJOR.value << 16) | ABI_MINOR.value);
+    assert.equal(bytes.buffer, memory.buffer);
+  }
+}
+
+function countInASegment(): void {
+  const type: FieldType = "u64";
+  const alias: FieldTypeAlias = "i32";
+  const kind: Kind = "gauge";
+  const aggregate: Aggregate = "max";
+  const options: FieldOptions = { kind, aggregate, unit: "celsius" };
+  const temperature: FieldDefinition = { ...options, type: alias };
+  const definition: SchemaDefinition = { requests_total: type, temperature };
+  const schema: Schema = Schema.build(definition);
+  const rows: Row[] = schema.toRows();
+  const field: Field | undefined = schema.field("temperature");
+  assert.deepEqual([field?.type, field?.offset, rows.length], ["s32", 8, 2]);
+
+  const path = join(folder, "own.shm");
+  const allocatorOptions: SegmentAllocatorOptions = { segmentSize: 128 };
+  const allocator = new SegmentAllocator(path, allocatorOptions);
+  const offset = allocator.allocate(1);
+  assert.ok(offset !== null && allocator.updateSchema(1, rows));
+  const allocation: Allocation | null = allocator.allocation(1);
+  assert.equal(allocation?.offset, offset);
+
+  const registry = new Registry(schema, { log });
+  const observerOptions: ObserverOptions = { path, size: 128, offset, schema, log };
+  const observer: Observer = Observer.open(observerOptions);
+  registry.attach(observer);
+  const requests: Namespace = registry.namespace("requests");
+  const total: Metric = requests.metric("total");
+  total.increment(3);
+  observer.flush();
+  const values: Record<string, Value> | null = allocator.read(1);
+  assert.equal(values?.requests_total, 3);
+  observer.close();
+  allocator.close({ unlink: true });
+}
+
+async function superviseAWorker(): Promise<void> {
+  const socket = join(folder, "own.ipc");
+  const monitorOptions: UtilizationMonitorOptions = { path: join(folder, "sup.shm"), log };
+  const monitor = new UtilizationMonitor(monitorOptions);
+  const asMonitor: Monitor = monitor;
+  const supervisorOptions: SupervisorOptions = { socket, monitors: [asMonitor], log };
+  const supervisor = await Supervisor.listen(supervisorOptions);
+
+  const schema = { requests_total: "u64", load: "f64" } as const;
+  const options: ConnectOptions<typeof schema> = { name: "web", socket, schema, flushMs: 5, log };
+  const worker: Worker<"requests_total" | "load"> = connect(options);
+  worker.metrics.requests_total.increment(7);
+  // @ts-expect-error: the names are known.
+  assert.equal(worker.metrics.request_total, undefined);
+  const registry = new Registry(Schema.build(schema), { log });
+  const workerOptions: WorkerOptions<"requests_total" | "load"> = { registry, socket, log };
+  const other = new Worker(workerOptions).run();
+
+  const mapping: MappingName | null = await untilCounted(monitor, worker);
+  const [first]: WorkerSample<number>[] = monitor.sampleByWorker();
+  assert.equal(first?.mapping, mapping);
+  const sample: Sample<number> = monitor.sample();
+  const web: ServiceData | undefined = sample.web;
+  const count: number | undefined = web?.worker_count;
+  const exactly: SampleOptions = { bigint: true };
+  const exact: Sample = monitor.totals(exactly);
+  assert.deepEqual([count, sample.web?.requests_total, exact.web?.requests_total], [1, 7, 7n]);
+  const statusOptions: StatusOptions = { ...exactly, totals: true };
+  const status: Status = monitor.status(statusOptions);
+  assert.equal(status.totals?.web?.requests_total, 7n);
+
+  const proxy: WorkerProxy = { setupUtilizationObserver: async () => [["calls_total", "u64", 0]] };
+  const controller: WorkerController = { id: 99, processId: null, state: {}, worker: proxy };
+  await monitor.register(controller);
+  assert.equal(monitor.sample().unknown?.calls_total, 0);
+
+  const loop: IntervalLoop<Sample<number>> = monitor.run();
+  for await (const round of loop) {
+    assert.equal(round.web?.requests_total, 7);
+    loop.stop();
+  }
+  await Promise.all([worker.close(), other.close()]);
+  await supervisor.close();
+}
+
+async function untilCounted(
+  monitor: UtilizationMonitor,
+  worker: Worker<"requests_total" | "load">,
+): Promise<MappingName | null> {
+  const deadline = performance.now() + 10_000;
+  while (monitor.sample().web?.requests_total !== 7) {
+    assert.ok(performance.now() < deadline, "the worker is not read");
+    await sleep(10);
+  }
+  return worker.mapping;
+}
