@@ -105,6 +105,12 @@ export function forget(accumulator: i32): i32 {
   return OK;
 }
 
+/** Address of the BANK of what an accumulator has retired: a host may keep it and put it back. */
+export function retired(accumulator: i32): i32 {
+  if (!isAccumulator(accumulator)) return BAD_ARGUMENT;
+  return <i32>(accumulatorAt(accumulator) + ACCUMULATOR_RETIRED);
+}
+
 /** Clears what `accumulate` has gathered, before the first group of a new sample. */
 export function reset(): void {
   const end = accumulatorAt(accumulatorCount);

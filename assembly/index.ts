@@ -2,7 +2,7 @@
 
 import { ABI_MAJOR, ABI_MINOR } from "./layout";
 
-export { accumulator, define, finish, forget, reset, results } from "./accumulators";
+export { accumulator, define, finish, forget, reset, results, retired } from "./accumulators";
 export { accumulate, decode, retire } from "./aggregate";
 export { attach, detach, dissolve, free, group, groups, init, oldest, rows, stage } from "./groups";
 export * from "./layout";

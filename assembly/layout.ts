@@ -20,7 +20,7 @@
 
 /** ABI of `core.wasm`: a host refuses a major version that it does not know. */
 export const ABI_MAJOR = 1;
-export const ABI_MINOR = 1;
+export const ABI_MINOR = 2;
 
 /** What index-returning functions answer when there is nothing. */
 export const NONE = -1;

@@ -93,18 +93,25 @@ function enqueue(segment: i32, moment: f64): void {
 }
 
 /**
- * Hands the segment that has been free for longest to `worker`, and returns its index; NONE when
- * none is free or the next one still cools down at `now`; BAD_ARGUMENT when the worker holds one.
+ * Hands the first free segment that does not cool down any more at `now` to `worker`, and returns
+ * its index; NONE when there is none; BAD_ARGUMENT when the worker holds one.
  */
 export function allocate(worker: i32, now: f64): i32 {
   if (worker < 0 || segmentOf(worker) !== NONE) return BAD_ARGUMENT;
-  const segment = firstFree;
+  // What rests may stand before what does not: growth adds at the end.
+  let before: i32 = NONE;
+  let segment = firstFree;
+  while (segment !== NONE && load<f64>(segmentAt(segment), SEGMENT_MOMENT) > now) {
+    before = segment;
+    segment = load<i32>(segmentAt(segment), SEGMENT_NEXT);
+  }
   if (segment === NONE) return NONE;
   const record = segmentAt(segment);
-  if (load<f64>(record, SEGMENT_MOMENT) > now) return NONE;
   if (!rememberWorker(worker, segment)) return OUT_OF_MEMORY;
-  firstFree = load<i32>(record, SEGMENT_NEXT);
-  if (firstFree === NONE) lastFree = NONE;
+  const after = load<i32>(record, SEGMENT_NEXT);
+  if (before === NONE) firstFree = after;
+  else store<i32>(segmentAt(before), after, SEGMENT_NEXT);
+  if (after === NONE) lastFree = before;
   freeCount--;
   store<i32>(record, HELD, SEGMENT_STATE);
   store<i32>(record, worker, SEGMENT_WORKER);
