@@ -8,7 +8,20 @@
 //             └─ its holder is gone ──► counters join the retired base, the segment is free
 
 import { clearTimeout, setTimeout } from "node:timers";
-import { type FileRange, type Holder, isGone, isProcessGone } from "./holder.ts";
+import { COUNTER, SUM } from "../assembly/layout.ts";
+import { encode } from "./encoding.ts";
+import type { Field } from "./field.ts";
+import { sizeOf } from "./field_type.ts";
+import {
+  type FileRange,
+  type Holder,
+  isGone,
+  isProcessGone,
+  type ProcessTable,
+  systemProcesses,
+} from "./holder.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalCounters } from "./journal_state.ts";
 import type { Logger } from "./log.ts";
 import type { Value } from "./sampler.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
@@ -16,13 +29,16 @@ import type { Group, Services } from "./services.ts";
 
 /** Retired workers that may still come back: more are forgotten, oldest first. */
 const KEPT_DEPARTED = 4096;
-/** Holders looked at in one turn of the event loop. */
+/** Holders looked at in one turn: so many, or all of them in {@link TURNS}, whichever is more. */
 const CHECKS_PER_TURN = 128;
+const TURNS = 8;
 const FIRST_CHECK_MS = 20;
 const LONGEST_CHECK_MS = 1000;
 
 /** Where a worker writes, and who it is. */
 export interface Place {
+  /** The number of its registration in the journal. */
+  readonly key: number;
   readonly segment: number;
   readonly offset: number;
   readonly holder: Holder;
@@ -37,6 +53,7 @@ interface Detached extends Place {
 
 /** A worker whose counters are in the retired base already, and which may come back with them. */
 interface Departed {
+  readonly key: number;
   readonly group: Group;
   readonly row: Uint8Array;
   /** How its fields were combined when it was retired: what was added, and no more, comes out. */
@@ -49,6 +66,15 @@ export interface DeparturesOptions {
   readonly services: Services;
   /** How long a segment waits for a holder that cannot be seen. */
   readonly leaseMs: number;
+  /** The processes that workers may be; the system's by default. */
+  readonly processes?: ProcessTable | undefined;
+  /**
+   * Whether a holder is about to register again. Its answer may be on its way, to be read after
+   * its process is seen to be gone: until then what it left behind must not be final.
+   */
+  readonly isExpected: (holder: Holder) => boolean;
+  /** Where the next supervisor reads what this one knew. */
+  readonly journal: Journal | null;
   readonly log: Logger;
 }
 
@@ -56,17 +82,24 @@ export class Departures {
   readonly #allocator: SegmentAllocator;
   readonly #services: Services;
   readonly #leaseMs: number;
+  readonly #processes: ProcessTable;
+  readonly #isExpected: (holder: Holder) => boolean;
+  readonly #journal: Journal | null;
   readonly #log: Logger;
   readonly #detached: Set<Detached> = new Set();
   readonly #departed: Set<Departed> = new Set();
+  readonly #left: LeftByHolder<Detached | Departed> = new LeftByHolder();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #delayMs = FIRST_CHECK_MS;
 
-  constructor({ allocator, services, leaseMs, log }: DeparturesOptions) {
-    this.#allocator = allocator;
-    this.#services = services;
-    this.#leaseMs = leaseMs;
-    this.#log = log;
+  constructor(options: DeparturesOptions) {
+    this.#allocator = options.allocator;
+    this.#services = options.services;
+    this.#leaseMs = options.leaseMs;
+    this.#processes = options.processes ?? systemProcesses;
+    this.#isExpected = options.isExpected;
+    this.#journal = options.journal;
+    this.#log = options.log;
   }
 
   /** How many segments wait to learn whether their holder lives. */
@@ -75,12 +108,22 @@ export class Departures {
   }
 
   /** Takes over a held or live segment; `group` is null while its fields are not known. */
-  detach({ segment, offset, holder }: Place, group: Group | null): void {
+  detach(place: Place, group: Group | null): void {
+    const { key, holder } = place;
+    const { startTime: start, evidence } = holder;
+    this.#journal?.append({ detach: key, start, evidence });
+    this.adopt(place, group);
+  }
+
+  /** The same for one of which the journal knows: an earlier supervisor gave it its segment. */
+  adopt({ key, segment, offset, holder }: Place, group: Group | null): void {
     const { core } = this.#allocator;
     core.checked(core.exports.detach(segment), "detach a segment");
     if (group !== null) group.references++;
     const deadline = this.#allocator.now() + this.#leaseMs;
-    this.#detached.add({ segment, offset, group, holder, deadline });
+    const detached = { key, segment, offset, group, holder, deadline };
+    this.#detached.add(detached);
+    this.#left.add(detached);
     this.#services.changed();
     this.#delayMs = FIRST_CHECK_MS;
     this.#schedule();
@@ -88,29 +131,68 @@ export class Departures {
 
   /**
    * Reads a segment one last time, adds its counters to the retired base, and frees it; it is
-   * handed out again from `moment` on.
+   * handed out again from `moment` on. What is read is at `from`: another segment of the same
+   * fields, if its worker had moved there.
    */
-  retire({ segment, offset, holder }: Place, group: Group, moment: number): void {
+  retire(place: Place, group: Group, moment: number, from: number = place.offset): void {
+    const { key, segment, holder } = place;
     const { core, sampler } = this.#allocator;
-    sampler.stageSegment(group.index, offset);
+    sampler.stageSegment(group.index, from);
     core.checked(core.exports.retire(group.index, 1), "retire a worker");
-    if (!isProcessGone(holder)) {
-      const row = sampler.stagedRow(group.index);
-      this.#departed.add({ group, row, aggregates: this.#services.aggregates(group), holder });
-      group.references++;
+    const isKept = !isProcessGone(holder, this.#processes);
+    const aggregates = this.#services.aggregates(group);
+    if (this.#journal !== null) {
+      // Before the segment can be another worker's: killed here, the next supervisor retires it.
+      const counters = this.#stagedCounters(group, aggregates);
+      this.#journal.append({ retire: key, counters, ...(isKept && { kept: true as const }) });
     }
-    this.free(segment, moment);
+    if (isKept) {
+      this.#keep({ key, group, row: sampler.stagedRow(group.index), aggregates, holder });
+    }
+    this.#release(segment, moment);
     this.#services.release(group);
     const [oldest] = this.#departed;
     if (oldest !== undefined && this.#departed.size > KEPT_DEPARTED) this.#forget(oldest);
     this.#schedule();
   }
 
+  /** What the core has added to the retired base: counters that are numbers. */
+  #stagedCounters(group: Group, aggregates: readonly number[]): JournalCounters {
+    const values = this.#allocator.decodeStaged(group.index, group.fields, true);
+    const counters: Record<string, string | number> = Object.create(null);
+    for (const [index, { name }] of group.fields.entries()) {
+      const value = values[name]!;
+      if (aggregates[index] !== COUNTER) continue;
+      if (typeof value === "bigint") counters[name] = String(value);
+      else if (Number.isFinite(value)) counters[name] = value;
+    }
+    return counters;
+  }
+
   /** Frees a segment without counting what is in it. */
-  free(segment: number, moment: number = this.#restMoment()): void {
+  free({ key, segment }: Place, moment: number = this.#restMoment()): void {
+    this.#journal?.append({ free: key });
+    this.#release(segment, moment);
+  }
+
+  #release(segment: number, moment: number): void {
     const { core } = this.#allocator;
     core.checked(core.exports.free(segment, moment), "free a segment");
     this.#services.changed();
+  }
+
+  /** A worker that an earlier supervisor has retired, and which may come back. */
+  adoptDeparted(key: number, group: Group, counters: JournalCounters, holder: Holder): void {
+    const row = encodeRow(group.fields, counters);
+    const aggregates = group.fields.map(({ name }) => (name in counters ? COUNTER : SUM));
+    this.#keep({ key, group, row, aggregates, holder });
+    this.#schedule();
+  }
+
+  #keep(departed: Departed): void {
+    this.#departed.add(departed);
+    this.#left.add(departed);
+    departed.group.references++;
   }
 
   /**
@@ -118,29 +200,16 @@ export class Departures {
    * the segment it had, or what was retired from it.
    */
   supersede({ offset, holder }: Place, group: Group): void {
+    const left = this.#left.of(holder);
     if (holder.incarnation !== null) {
-      const isSame = (left: Detached | Departed): boolean =>
-        left.holder.incarnation === holder.incarnation;
-      for (const detached of this.#detached) if (isSame(detached)) this.#drop(detached);
-      for (const departed of this.#departed) if (isSame(departed)) this.#readmit(departed);
+      for (const one of left) this.#take(one);
       return;
     }
     // A foreign worker left one segment, of the same process, service and schema, in which no
     // counter is above its own: of several, the one with the most counted.
-    const isMine = (left: Detached | Departed): boolean =>
-      left.group === group && isSameProcess(left.holder, holder);
-    const candidates: { values: Record<string, Value>; take: () => void }[] = [];
-    for (const detached of this.#detached) {
-      if (!isMine(detached)) continue;
-      const values = this.#allocator.decode(group.index, detached.offset, group.fields, true);
-      candidates.push({ values, take: () => this.#drop(detached) });
-    }
-    for (const departed of this.#departed) {
-      if (!isMine(departed)) continue;
-      this.#allocator.sampler.unstage(departed.row);
-      const values = this.#allocator.decodeStaged(group.index, group.fields, true);
-      candidates.push({ values, take: () => this.#readmit(departed) });
-    }
+    const candidates = left
+      .filter((one) => one.group === group)
+      .map((one) => ({ values: this.#valuesOf(one, group), take: () => this.#take(one) }));
     if (candidates.length === 0) return;
     const now = this.#allocator.decode(group.index, offset, group.fields, true);
     candidates
@@ -149,11 +218,24 @@ export class Departures {
       ?.take();
   }
 
+  #valuesOf(left: Detached | Departed, group: Group): Record<string, Value> {
+    const allocator = this.#allocator;
+    if ("segment" in left) return allocator.decode(group.index, left.offset, group.fields, true);
+    allocator.sampler.unstage(left.row);
+    return allocator.decodeStaged(group.index, group.fields, true);
+  }
+
+  #take(left: Detached | Departed): void {
+    if ("segment" in left) this.#drop(left);
+    else this.#readmit(left);
+  }
+
   /** Frees the segment of a worker that counts elsewhere now. */
   #drop(detached: Detached): void {
-    const { segment, group } = detached;
+    const { group } = detached;
     this.#detached.delete(detached);
-    this.free(segment);
+    this.#left.delete(detached);
+    this.free(detached);
     if (group === null) return;
     group.references--;
     this.#services.release(group);
@@ -162,16 +244,23 @@ export class Departures {
   /** Takes counters out of the retired base: their worker is back with them. */
   #readmit(departed: Departed): void {
     const { core, sampler } = this.#allocator;
-    const { group, row, aggregates } = departed;
+    const { key, group, row, aggregates } = departed;
     sampler.unstage(row);
     this.#services.withAggregates(group, aggregates, () => {
       core.checked(core.exports.retire(group.index, -1), "readmit a worker");
     });
-    this.#forget(departed);
+    this.#journal?.append({ readmit: key });
+    this.#leave(departed);
   }
 
   #forget(departed: Departed): void {
+    this.#journal?.append({ forget: departed.key });
+    this.#leave(departed);
+  }
+
+  #leave(departed: Departed): void {
     this.#departed.delete(departed);
+    this.#left.delete(departed);
     departed.group.references--;
     this.#services.release(departed.group);
   }
@@ -186,8 +275,8 @@ export class Departures {
     if (this.#timer !== null || this.#detached.size + this.#departed.size === 0) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      const all = this.#checkSafely();
-      this.#delayMs = all ? Math.min(this.#delayMs * 2, LONGEST_CHECK_MS) : FIRST_CHECK_MS;
+      const ended = this.#checkSafely();
+      this.#delayMs = ended ? FIRST_CHECK_MS : Math.min(this.#delayMs * 2, LONGEST_CHECK_MS);
       this.#schedule();
     }, this.#delayMs);
     this.#timer.unref();
@@ -195,57 +284,113 @@ export class Departures {
 
   /** What cannot be read now is tried again: an error must not end the supervisor. */
   #checkSafely(): boolean {
+    const count = this.#detached.size + this.#departed.size;
     try {
-      return this.check(CHECKS_PER_TURN);
+      this.check(Math.max(CHECKS_PER_TURN, Math.ceil(count / TURNS)));
     } catch (error) {
       this.#log.error("Error retiring a worker", error);
-      return true;
     }
+    return this.#detached.size + this.#departed.size < count;
   }
 
   /**
-   * Retires what is left of workers that are gone. Looks at `limit` holders at most; false when
-   * there are more. Those that were looked at come last the next time.
+   * Retires what is left of workers that are gone. Looks at `limit` holders of each kind at most;
+   * those that were looked at come last the next time.
    */
-  check(limit: number = Number.POSITIVE_INFINITY): boolean {
+  check(limit: number = Number.POSITIVE_INFINITY): void {
     const now = this.#allocator.now();
-    let checked = 0;
-    for (const detached of [...this.#detached]) {
-      if (checked++ >= limit) return false;
+    let left = Math.min(limit, this.#detached.size);
+    for (const detached of this.#detached) {
+      if (left-- <= 0) break;
       this.#detached.delete(detached);
-      const gone = isGone(detached.holder, this.rangeAt(detached.offset));
+      const gone = isGone(detached.holder, this.rangeAt(detached.offset), this.#processes);
       try {
-        if (gone === true) this.#end(detached, now);
-        else if (gone === null && now >= detached.deadline) this.#end(detached, this.#restMoment());
+        if (this.#isNeeded(detached)) this.#detached.add(detached);
+        else if (gone === true && !this.#isMoving(detached)) this.#endAll(detached, now, now);
+        else if (gone === null && now >= detached.deadline)
+          this.#endAll(detached, this.#restMoment(), now);
         else this.#detached.add(detached);
       } catch (error) {
         this.#detached.add(detached);
         throw error;
       }
     }
-    for (const departed of [...this.#departed]) {
-      if (checked++ >= limit) return false;
+    left = Math.min(limit, this.#departed.size);
+    for (const departed of this.#departed) {
+      if (left-- <= 0) break;
       this.#departed.delete(departed);
-      if (isProcessGone(departed.holder)) this.#forget(departed);
+      const { holder } = departed;
+      if (isProcessGone(holder, this.#processes) && !this.#isExpected(holder))
+        this.#forget(departed);
       else this.#departed.add(departed);
     }
-    return true;
   }
 
-  #end({ segment, offset, group, holder }: Detached, moment: number): void {
+  /**
+   * Whether its worker was given another segment, and has not told yet that it moved there with all
+   * it has counted.
+   */
+  #isMoving({ group, holder }: Detached): boolean {
+    if (this.#isExpected(holder)) return true;
+    if (group === null || this.#unansweredOf(holder).length === 0) return false;
+    return !isProcessGone(holder, this.#processes);
+  }
+
+  /** Whether what its worker had counted before may have to be read from it, when that ends. */
+  #isNeeded({ group, holder }: Detached): boolean {
+    return group === null && this.#segmentsOf(holder).some((before) => before.group !== null);
+  }
+
+  /** The segments that our worker was given without having told its fields. */
+  #unansweredOf(holder: Holder): Detached[] {
+    return this.#segmentsOf(holder).filter(({ group }) => group === null);
+  }
+
+  #segmentsOf(holder: Holder): Detached[] {
+    if (holder.incarnation === null) return [];
+    return this.#left.of(holder).filter((left): left is Detached => "segment" in left);
+  }
+
+  /** Where a worker that is gone counted last: it may have moved, and not come to tell. */
+  #lastOffsetOf({ offset, holder }: Detached, group: Group): number {
+    const valuesAt = (place: number): Record<string, Value> =>
+      this.#allocator.decode(group.index, place, group.fields, true);
+    let last = offset;
+    for (const moved of this.#unansweredOf(holder)) {
+      if (noneBelow(group, valuesAt(moved.offset), valuesAt(last))) last = moved.offset;
+    }
+    return last;
+  }
+
+  /** Ends the segment of a worker that is gone, and those it was given and told nothing of. */
+  #endAll(detached: Detached, moment: number, now: number): void {
+    const { group, holder } = detached;
+    const unanswered = group === null ? [] : this.#unansweredOf(holder);
+    this.#end(detached, moment);
+    for (const moved of unanswered) {
+      if (now < moved.deadline && !isProcessGone(holder, this.#processes)) continue;
+      this.#detached.delete(moved);
+      this.#end(moved, moment);
+    }
+  }
+
+  #end(detached: Detached, moment: number): void {
+    const { group } = detached;
     if (group === null) {
-      this.free(segment, moment);
+      this.free(detached, moment);
     } else {
-      this.retire({ segment, offset, holder }, group, moment);
+      this.retire(detached, group, moment, this.#lastOffsetOf(detached, group));
       group.references--;
       this.#services.release(group);
     }
-    this.#log.debug("Freed utilization segment", { offset });
+    this.#left.delete(detached);
+    this.#log.debug("Freed utilization segment", { offset: detached.offset });
   }
 
   /** The range of the file that a worker writes to. */
   rangeAt(offset: number): FileRange {
-    return { inode: this.#allocator.file.inode, offset, length: this.#allocator.segmentSize };
+    const { file, segmentSize } = this.#allocator;
+    return { inode: file.inode, device: file.mappedDevice, offset, length: segmentSize };
   }
 
   close(): void {
@@ -253,12 +398,55 @@ export class Departures {
     this.#timer = null;
     this.#detached.clear();
     this.#departed.clear();
+    this.#left.clear();
   }
 }
 
-function isSameProcess(a: Holder, b: Holder): boolean {
-  if (a.incarnation !== null || b.incarnation !== null || a.processId === null) return false;
-  return a.processId === b.processId && a.startTime === b.startTime;
+/** The bytes of a segment with these counters. */
+function encodeRow(fields: readonly Field[], counters: JournalCounters): Uint8Array {
+  const size = Math.max(0, ...fields.map(({ type, offset }) => offset + sizeOf(type)));
+  const row = new Uint8Array((size + 7) & ~7);
+  for (const { name, type, offset } of fields) {
+    const value = counters[name];
+    if (value === undefined) continue;
+    row.set(encode(type, typeof value === "string" ? BigInt(value) : value), offset);
+  }
+  return row;
+}
+
+/** What holders have left, by who they are. */
+class LeftByHolder<Left extends { readonly holder: Holder }> {
+  readonly #byIdentity: Map<string, Set<Left>> = new Map();
+
+  of(holder: Holder): Left[] {
+    const identity = identityOf(holder);
+    return identity === null ? [] : [...(this.#byIdentity.get(identity) ?? [])];
+  }
+
+  add(left: Left): void {
+    const identity = identityOf(left.holder);
+    if (identity === null) return;
+    const known = this.#byIdentity.get(identity);
+    if (known === undefined) this.#byIdentity.set(identity, new Set([left]));
+    else known.add(left);
+  }
+
+  delete(left: Left): void {
+    const identity = identityOf(left.holder);
+    if (identity === null) return;
+    const known = this.#byIdentity.get(identity);
+    if (known?.delete(left) && known.size === 0) this.#byIdentity.delete(identity);
+  }
+
+  clear(): void {
+    this.#byIdentity.clear();
+  }
+}
+
+/** A worker's own random id, else its process: a pid alone is none. */
+function identityOf({ incarnation, processId, startTime }: Holder): string | null {
+  if (incarnation !== null) return `incarnation ${incarnation}`;
+  return processId === null ? null : `process ${processId} ${startTime}`;
 }
 
 /** Whether no counter of `now` is below that of `before`. */

@@ -1,6 +1,8 @@
 // Who holds a segment, and whether that process can still write to it. A dropped connection is
 // not a death: only the operating system knows, and only where we can see the process.
 
+import { basename } from "node:path";
+import type { FileStatus } from "./mapping/index.ts";
 import { readProc } from "./proc.ts";
 
 /** How we would notice that the process of a worker cannot write any more. */
@@ -24,8 +26,34 @@ export interface Holder {
 /** The range of a file that a holder writes to. */
 export interface FileRange {
   readonly inode: bigint;
+  /**
+   * As {@link mappedDeviceOf} found it: two file systems in memory have the same inodes. Unknown,
+   * the inode alone is compared.
+   */
+  readonly device?: string | undefined;
   readonly offset: number;
   readonly length: number;
+}
+
+/** Tells a file from all others of the machine, in whatever container and by whatever path. */
+export function identityOf({ device, inode }: Pick<FileStatus, "device" | "inode">): string {
+  return `${device}:${inode}`;
+}
+
+/**
+ * What can be known of processes. Membership asks this and nothing else whether a worker lives, so
+ * that tests can have workers die, stop and vanish from sight in any order without a process.
+ */
+export interface ProcessTable {
+  /**
+   * When a process started, in clock ticks after boot, as text; null when there is no such process
+   * or it is a zombie, undefined when we could not look.
+   */
+  startTimeOf(processId: number): string | null | undefined;
+  /** Whether a process maps any part of the range; null when we may not look. */
+  mapsRange(processId: number, range: FileRange): boolean | null;
+  /** Whether a process maps some file with the name of ours; not asked where it maps ours. */
+  mapsNamesake?(processId: number, path: string): boolean;
 }
 
 /**
@@ -36,7 +64,7 @@ export function startTimeOf(processId: number): string | null {
   return lookUp(processId) ?? null;
 }
 
-/** The start time; null when there is no such process, undefined when we could not look. */
+/** As {@link ProcessTable.startTimeOf} says. */
 function lookUp(processId: number): string | null | undefined {
   let text: string;
   try {
@@ -54,26 +82,70 @@ function lookUp(processId: number): string | null | undefined {
 }
 
 /** Whether a process maps any part of the range; null when we may not look. */
-export function mapsRange(processId: number, { inode, offset, length }: FileRange): boolean | null {
-  let text: string;
-  try {
-    text = readProc(`/proc/${processId}/maps`);
-  } catch {
-    return null;
-  }
-  // 7f3c1a400000-7f3c1a408000 rw-s 00000000 00:1b 1234   /run/utilization/default.shm
-  const ours = ` ${inode} `;
-  for (const line of text.split("\n")) {
-    if (!`${line} `.includes(ours)) continue;
-    const [range, , start, , lineInode] = line.split(/ +/, 5);
-    if (lineInode !== String(inode) || range === undefined || start === undefined) continue;
-    const [from, to] = range.split("-");
-    const mappedOffset = Number.parseInt(start, 16);
-    const mappedLength = Number(BigInt(`0x${to}`) - BigInt(`0x${from}`));
-    if (mappedOffset < offset + length && offset < mappedOffset + mappedLength) return true;
+export function mapsRange(
+  processId: number,
+  { inode, device, offset, length }: FileRange,
+): boolean | null {
+  const lines = mappingsOf(processId);
+  if (lines === null) return null;
+  for (const mapping of sharedMappings(lines, inode)) {
+    if (device !== undefined && mapping.device !== device) continue;
+    const { offset: start, length: size } = mapping;
+    if (start < offset + length && offset < start + size) return true;
   }
   return false;
 }
+
+/**
+ * Whether a process that does not map our file maps another one of the same name: it was told the
+ * path of ours, and found something else there.
+ */
+export function mapsNamesake(processId: number, path: string): boolean {
+  const ending = `/${basename(path)}`;
+  const lines = mappingsOf(processId) ?? [];
+  return lines.some(
+    (line) => /^\S+ ...s /.test(line) && line.replace(/ \(deleted\)$/, "").endsWith(ending),
+  );
+}
+
+/**
+ * The device of a file that this process maps, as /proc shows it: on overlays and btrfs not the
+ * one that `fstat` tells. Undefined when the file is not mapped, or cannot be told from another.
+ */
+export function mappedDeviceOf(inode: bigint): string | undefined {
+  const devices = new Set<string>();
+  const lines = mappingsOf(process.pid) ?? [];
+  for (const { device } of sharedMappings(lines, inode)) devices.add(device);
+  return devices.size === 1 ? [...devices][0] : undefined;
+}
+
+function mappingsOf(processId: number): string[] | null {
+  try {
+    return readProc(`/proc/${processId}/maps`).split("\n");
+  } catch {
+    return null;
+  }
+}
+
+/** The parts of files with this inode that are mapped and shared. */
+function* sharedMappings(
+  lines: readonly string[],
+  inode: bigint,
+): Generator<{ readonly device: string; readonly offset: number; readonly length: number }> {
+  // 7f3c1a400000-7f3c1a408000 rw-s 00000000 00:1b 1234   /run/utilization/default.shm
+  const ours = ` ${inode} `;
+  for (const line of lines) {
+    if (!`${line} `.includes(ours)) continue;
+    const [range = "", rights = "", start = "", device = "", found] = line.split(/ +/, 5);
+    if (found !== String(inode) || !rights.endsWith("s")) continue;
+    const [from, to] = range.split("-");
+    const length = Number(BigInt(`0x${to}`) - BigInt(`0x${from}`));
+    yield { device, offset: Number.parseInt(start, 16), length };
+  }
+}
+
+/** The processes that run here. */
+export const systemProcesses: ProcessTable = { startTimeOf: lookUp, mapsRange, mapsNamesake };
 
 /**
  * Identifies the holder of a range, right after it has begun to use it.
@@ -85,31 +157,39 @@ export function identify(
   processId: number | null,
   claimed: { startTime: string | null; incarnation: string | null },
   range: FileRange,
+  processes: ProcessTable = systemProcesses,
 ): Holder {
   const { incarnation } = claimed;
-  const seen = processId === null ? null : startTimeOf(processId);
+  const seen = processId === null ? null : (processes.startTimeOf(processId) ?? null);
   const startTime = claimed.startTime ?? seen;
   let evidence: Evidence = "none";
   if (processId !== null && seen !== null && seen === startTime) {
-    if (mapsRange(processId, range) === true) evidence = "mapping";
+    if (processes.mapsRange(processId, range) === true) evidence = "mapping";
     else if (claimed.startTime !== null) evidence = "process";
   }
   return { processId, startTime, incarnation, evidence };
 }
 
 /** Whether the holder can no longer write to the range; null when that cannot be known. */
-export function isGone(holder: Holder, range: FileRange): boolean | null {
+export function isGone(
+  holder: Holder,
+  range: FileRange,
+  processes: ProcessTable = systemProcesses,
+): boolean | null {
   if (holder.evidence === "none" || holder.processId === null) return null;
-  if (isProcessGone(holder)) return true;
+  if (isProcessGone(holder, processes)) return true;
   if (holder.evidence === "process") return false;
   // An unreadable list belongs to a living process whose identity has changed (setuid): it may
   // still write, so it keeps its segment.
-  return mapsRange(holder.processId, range) === false;
+  return processes.mapsRange(holder.processId, range) === false;
 }
 
 /** Whether the process itself has ended; false where that cannot be seen. */
-export function isProcessGone({ evidence, processId, startTime }: Holder): boolean {
+export function isProcessGone(
+  { evidence, processId, startTime }: Holder,
+  processes: ProcessTable = systemProcesses,
+): boolean {
   if (evidence === "none" || processId === null) return false;
-  const seen = lookUp(processId);
+  const seen = processes.startTimeOf(processId);
   return seen !== undefined && seen !== startTime;
 }

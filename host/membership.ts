@@ -3,9 +3,15 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import { RemoteError } from "./bus/errors.ts";
 import { Departures } from "./departures.ts";
-import { type Holder, identify, startTimeOf } from "./holder.ts";
+import { exactJson } from "./exact_json.ts";
+import { printable } from "./field.ts";
+import { type Heartbeat, heartbeatOf } from "./heartbeats.ts";
+import { type Holder, identify, type ProcessTable, systemProcesses } from "./holder.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalHolder } from "./journal_state.ts";
 import type { Logger } from "./log.ts";
-import { parseRows, type RejectedRow } from "./schema.ts";
+import { Refusals } from "./refusals.ts";
+import { parseRows, type RejectedRow, toRows } from "./schema.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
 import type { Group, Services } from "./services.ts";
 import {
@@ -17,6 +23,8 @@ import {
 
 /** Rejected fields named one by one in the log. */
 const NAMED_REJECTIONS = 5;
+/** Characters of a worker's state in the journal. */
+const LONGEST_STATE = 4096;
 
 export interface MembershipOptions {
   /** Absolute path of the file, as workers are told. */
@@ -27,24 +35,34 @@ export interface MembershipOptions {
   readonly setupTimeoutMs: number;
   /** How long a segment waits for a holder that cannot be seen. */
   readonly leaseMs: number;
+  /** The processes that workers may be; the system's by default. */
+  readonly processes?: ProcessTable | undefined;
+  /** Where the next supervisor reads what this one knew. */
+  readonly journal: Journal | null;
   readonly log: Logger;
 }
 
 /** A worker whose values are in samples. */
 export interface Registration {
+  /** Its number in the journal. */
+  readonly key: number;
   readonly controller: WorkerController;
   readonly segment: number;
   readonly offset: number;
   readonly group: Group;
   readonly holder: Holder;
+  /** Null for a worker without one. */
+  readonly heartbeat: Heartbeat | null;
 }
 
 /** A worker that has been asked for its schema. */
 interface Pending {
+  /** The number of the registration in the journal. */
+  readonly key: number;
   readonly controller: WorkerController;
   readonly offset: number;
-  /** Whether its process was to be seen, by the start time that it told, before it was asked. */
-  readonly seen: boolean;
+  /** When its process started, as far as that was to be seen before it was asked. */
+  readonly seen: string | null;
   /** Its connection has ended. */
   gone: boolean;
   /** It has not answered in time. It may yet: a stopped process does when it is woken. */
@@ -56,7 +74,10 @@ export class Membership {
   readonly #allocator: SegmentAllocator;
   readonly #services: Services;
   readonly #departures: Departures;
+  readonly #processes: ProcessTable;
+  readonly #journal: Journal | null;
   readonly #log: Logger;
+  readonly #refusals: Refusals = new Refusals();
   readonly #pending: Map<number, Pending> = new Map();
   readonly #live: Map<number, Registration> = new Map();
   readonly #liveByIncarnation: Map<string, Registration> = new Map();
@@ -65,7 +86,10 @@ export class Membership {
     this.#options = options;
     this.#allocator = options.allocator;
     this.#services = options.services;
-    this.#departures = new Departures(options);
+    const isExpected = (holder: Holder): boolean => this.#isExpected(holder);
+    this.#departures = new Departures({ ...options, isExpected });
+    this.#processes = options.processes ?? systemProcesses;
+    this.#journal = options.journal;
     this.#log = options.log;
   }
 
@@ -91,21 +115,27 @@ export class Membership {
       throw new Error(`Cannot register worker ${id}: it is registered already`);
     }
     if (worker === null) return;
-    const offset = this.#allocate(id);
+    const offset = this.#allocate(controller);
     if (offset === null) return;
     const pending = {
+      key: this.#journal?.nextKey() ?? 0,
       controller,
       offset,
-      seen: this.#isSeen(controller),
+      seen: this.#see(controller),
       gone: false,
       late: false,
     };
     this.#pending.set(id, pending);
+    // Before the worker knows of the segment: whoever reads the journal gives it to nobody else.
+    const startTime = stateText(controller.state, "start_time");
+    const isSeen = startTime !== null && startTime === pending.seen;
+    const claimed = { startTime, evidence: isSeen ? "process" : "none" } as const;
+    this.#journal?.append({ hold: pending.key, ...journalHolder(pending, claimed) });
     const { setupTimeoutMs } = this.#options;
     await settled(this.#ask(pending, worker), setupTimeoutMs);
     if (this.#pending.get(id) !== pending) return;
     pending.late = true;
-    this.#logSetupError(id, `no answer within ${setupTimeoutMs} ms`);
+    this.#logSetupError(controller, `no answer within ${setupTimeoutMs} ms`);
     if (pending.gone) this.#abandon(pending);
   }
 
@@ -115,17 +145,20 @@ export class Membership {
     const { id } = controller;
     const { path } = this.#options;
     try {
-      const { segmentSize } = this.#allocator;
-      const rows = await worker.setupUtilizationObserver(path, segmentSize, offset);
+      const { segmentSize, file } = this.#allocator;
+      // A foreign worker would take one argument more for a mistake.
+      const isOurs = stateText(controller.state, "incarnation") !== null;
+      const identity = isOurs ? ([file.identity] as const) : [];
+      const rows = await worker.setupUtilizationObserver(path, segmentSize, offset, ...identity);
       if (this.#pending.get(id) !== pending) return;
       this.#admit(pending, rows);
       this.#pending.delete(id);
     } catch (error) {
       if (this.#pending.get(id) !== pending) return;
-      this.#logSetupError(id, error instanceof Error ? error.message : String(error));
+      this.#logSetupError(controller, error instanceof Error ? error.message : String(error));
       if (error instanceof RemoteError) {
         this.#pending.delete(id);
-        this.#allocator.free(id);
+        this.#free(pending);
       } else {
         this.#abandon(pending);
       }
@@ -133,15 +166,26 @@ export class Membership {
     if (pending.gone) this.remove(controller);
   }
 
-  #logSetupError(id: number, error: string): void {
-    this.#log.error("Error setting up worker utilization", { worker_id: id, error });
+  #logSetupError(controller: WorkerController, error: string): void {
+    if (!this.#refusals.isNews(controller, error)) return;
+    const { id, processId, state } = controller;
+    this.#log.error("Error setting up worker utilization", {
+      worker_id: id,
+      process_id: processId,
+      service: serviceName(state),
+      error,
+    });
   }
 
-  #allocate(id: number): number | null {
+  #allocate(controller: WorkerController): number | null {
+    const { id, processId, state } = controller;
+    const service = serviceName(state);
     const allocator = this.#allocator;
     const { size: oldSize } = allocator;
     let reason: string;
+    let remedy = `make room on the file system of "${this.#options.path}"`;
     try {
+      this.#services.requireRoomFor(service);
       const offset = allocator.allocate(id);
       const { size } = allocator;
       if (size !== oldSize) {
@@ -149,10 +193,19 @@ export class Membership {
       }
       if (offset !== null) return offset;
       reason = `no segment of ${allocator.segmentCount} is free, and the file of ${size} bytes may not exceed ${allocator.maxSize}`;
+      remedy = "raise maxSize (--max-size)";
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);
+      if (error instanceof RangeError) remedy = 'raise the limit "services"';
     }
-    this.#log.warn("Failed to allocate utilization segment", { worker_id: id, reason });
+    if (!this.#refusals.isNews(controller, reason)) return null;
+    this.#log.warn("Failed to allocate utilization segment", {
+      worker_id: id,
+      process_id: processId,
+      service,
+      reason,
+      remedy,
+    });
     return null;
   }
 
@@ -162,31 +215,62 @@ export class Membership {
     const { id, processId, state } = controller;
     const parsed = parseRows(rows, this.#allocator.segmentSize);
     if (parsed === null) {
-      this.#allocator.free(id);
+      this.#free(pending);
+      if (!this.#refusals.isNews(controller, "no schema")) return;
       this.#log.info("Worker did not provide utilization schema", { worker_id: id });
       return;
     }
+    this.#refusals.forget(controller);
     const service = serviceName(state);
     this.#logRejected(id, service, parsed.rejected);
     const { segment } = this.#allocator.allocation(id)!;
-    const group = this.#services.group(service, parsed.fields);
+    const fields = this.#services.withinLimit(service, parsed.fields);
+    const group = this.#services.group(service, fields);
     const { core } = this.#allocator;
     core.checked(core.exports.attach(segment, group.index), `attach worker ${id}`);
     const holder = this.#identify(pending);
-    this.#enter({ controller, segment, offset, group, holder });
+    const heartbeat = heartbeatOf(state, offset, this.#allocator);
+    const { key } = pending;
+    const enter = (): void => {
+      this.#journal?.append({
+        register: key,
+        ...journalHolder(pending, holder),
+        service,
+        state: journalState(state),
+        rows: toRows(fields),
+      });
+      this.#enter({ key, controller, segment, offset, group, holder, heartbeat });
+    };
+    // One line: what it left elsewhere counts no more from the moment on in which this counts.
+    if (this.#journal === null) enter();
+    else this.#journal.together(enter);
     this.#log.info("Registered worker utilization", {
       worker_id: id,
       process_id: processId,
       service,
       offset,
-      fields: parsed.fields.length,
+      fields: fields.length,
     });
+    this.#warnOfNamesake(controller, holder);
+  }
+
+  /** Our own workers compare the file before they use it; others take what they find. */
+  #warnOfNamesake({ id, processId }: WorkerController, holder: Holder): void {
+    const { evidence, incarnation, startTime } = holder;
+    const { path } = this.#options;
+    if (incarnation !== null || evidence === "mapping" || processId === null) return;
+    if (startTime === null || this.#processes.startTimeOf(processId) !== startTime) return;
+    if (this.#processes.mapsNamesake?.(processId, path) !== true) return;
+    this.#log.warn(
+      `Worker ${id} (process ${processId}) maps a different file than "${path}": what it counts cannot be seen`,
+    );
   }
 
   #logRejected(id: number, service: string, rejected: readonly RejectedRow[]): void {
+    const of = `of worker ${id} of service "${printable(service)}"`;
     for (const { index, name, reason } of rejected.slice(0, NAMED_REJECTIONS)) {
       const field = name === null ? `row ${index}` : `field "${name}"`;
-      this.#log.warn(`Dropped ${field} of worker ${id} of service "${service}": ${reason}`);
+      this.#log.warn(`Dropped ${field} ${of}: ${reason}`);
     }
     const more = rejected.length - NAMED_REJECTIONS;
     if (more > 0) this.#log.warn(`Dropped ${more} more fields of worker ${id}`);
@@ -203,7 +287,7 @@ export class Membership {
       const old = this.#liveByIncarnation.get(incarnation);
       if (old !== undefined) {
         this.#leave(old);
-        this.#departures.free(old.segment);
+        this.#departures.free(old);
         this.#services.release(old.group);
       }
       this.#liveByIncarnation.set(incarnation, registration);
@@ -219,19 +303,21 @@ export class Membership {
 
   /**
    * The worker's connection is gone. Its process may live and write: until that is known, its
-   * segment is out of samples, in the totals, and nobody else's.
+   * segment is out of samples, in the totals, and nobody else's. False if it was in no sample.
    */
-  remove({ id }: WorkerController): void {
+  remove({ id }: WorkerController): boolean {
     const pending = this.#pending.get(id);
     if (pending !== undefined) {
       pending.gone = true;
       if (pending.late) this.#abandon(pending);
     }
     const registration = this.#live.get(id);
-    if (registration === undefined) return;
+    if (registration === undefined) return false;
     this.#leave(registration);
-    const { segment, offset, group } = registration;
-    this.#departures.detach({ segment, offset, holder: this.#lookAgain(registration) }, group);
+    const { key, segment, offset, group } = registration;
+    const holder = this.#lookAgain(registration);
+    this.#departures.detach({ key, segment, offset, holder }, group);
+    return true;
   }
 
   /**
@@ -248,20 +334,37 @@ export class Membership {
   /** A holder that could not be seen when it registered (no descriptor was left to look) may be now. */
   #lookAgain({ controller, offset, holder }: Registration): Holder {
     if (holder.evidence !== "none") return holder;
-    return this.#identify({ controller, offset, seen: false });
+    return this.#identify({ controller, offset, seen: null });
   }
 
   /** A worker that never told its fields, and of which it is not known what it does. */
   #abandon(pending: Pending): void {
-    const { controller, offset } = pending;
+    const { key, controller, offset } = pending;
     this.#pending.delete(controller.id);
     const { segment } = this.#allocator.allocation(controller.id)!;
-    this.#departures.detach({ segment, offset, holder: this.#identify(pending) }, null);
+    this.#departures.detach({ key, segment, offset, holder: this.#identify(pending) }, null);
   }
 
-  #isSeen({ processId, state }: WorkerController): boolean {
-    const startTime = stateText(state, "start_time");
-    return processId !== null && startTime !== null && startTimeOf(processId) === startTime;
+  /** A worker that does not use its segment. */
+  #free({ key, controller }: Pending): void {
+    this.#allocator.free(controller.id);
+    this.#journal?.append({ free: key });
+  }
+
+  #see({ processId }: WorkerController): string | null {
+    return processId === null ? null : (this.#processes.startTimeOf(processId) ?? null);
+  }
+
+  /** Whether this holder may have answered already, in another registration. */
+  #isExpected({ processId, incarnation }: Holder): boolean {
+    for (const { controller } of this.#pending.values()) {
+      const isSame =
+        incarnation === null
+          ? controller.processId === processId
+          : stateText(controller.state, "incarnation") === incarnation;
+      if (isSame) return true;
+    }
+    return false;
   }
 
   #identify({
@@ -273,14 +376,44 @@ export class Membership {
       startTime: stateText(state, "start_time"),
       incarnation: stateText(state, "incarnation"),
     };
-    const holder = identify(processId, claimed, this.#departures.rangeAt(offset));
+    const range = this.#departures.rangeAt(offset);
+    const holder = identify(processId, claimed, range, this.#processes);
+    if (seen === null) return holder;
+    if (claimed.startTime === null) {
+      // It was asked as one process: that it ended since, or another has its number, changes nothing.
+      if (holder.startTime === seen) return holder;
+      return { ...holder, startTime: seen, evidence: "none" };
+    }
     // A process that was there and is not any more can be known to be gone.
-    return seen && holder.evidence === "none" ? { ...holder, evidence: "process" } : holder;
+    const wasSeen = seen === claimed.startTime && holder.evidence === "none";
+    return wasSeen ? { ...holder, evidence: "process" } : holder;
   }
 
   close(): void {
     this.#departures.close();
   }
+}
+
+/** Who a worker says it is, for the journal. */
+function journalHolder(
+  { controller, offset }: Pick<Pending, "controller" | "offset">,
+  { startTime, evidence }: Pick<Holder, "startTime" | "evidence">,
+): JournalHolder {
+  const { id, processId, state } = controller;
+  return {
+    at: offset,
+    id,
+    pid: processId,
+    start: startTime,
+    incarnation: stateText(state, "incarnation"),
+    evidence,
+  };
+}
+
+/** A state for people to read: one that is very long is left out. */
+function journalState(state: WorkerController["state"]): unknown {
+  const text = exactJson(state);
+  return text.length > LONGEST_STATE ? null : JSON.parse(text);
 }
 
 /** Resolves when `task` has ended, or after this time. */

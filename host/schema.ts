@@ -3,10 +3,16 @@ import {
   type FieldOptions,
   makeField,
   nameProblem,
+  notA,
   optionsProblem,
   type Problem,
+  printable,
+  shown,
+  unknownOption,
 } from "./field.ts";
 import {
+  FIELD_TYPE_ALIASES,
+  FIELD_TYPES,
   type FieldType,
   type FieldTypeAlias,
   isFieldType,
@@ -70,14 +76,19 @@ export class Schema<Name extends string = string> {
   static build<const Definition extends SchemaDefinition>(
     definition: Definition,
   ): Schema<keyof Definition & string> {
-    if (typeof definition !== "object" || definition === null) {
-      throw new TypeError("Cannot build a schema: the definition is not an object");
+    if (typeof definition !== "object" || definition === null || Array.isArray(definition)) {
+      throw new TypeError(
+        `Cannot build a schema: the definition is not an object: ${shown(definition)}`,
+      );
     }
     let offset = 0;
     const fields = Object.entries(definition).map(([name, value]) => {
       const options = typeof value === "string" ? { type: value } : value;
       const problem =
-        nameProblem(name) ?? optionsProblem(name, options) ?? typeProblem(options.type);
+        nameProblem(name) ??
+        optionsProblem(name, options) ??
+        unknownOption(options) ??
+        typeProblem(options.type);
       if (problem !== null) throw problemError(name, problem);
 
       const type = resolveAlias(options.type) as FieldType;
@@ -87,9 +98,9 @@ export class Schema<Name extends string = string> {
       offset += size;
       return field;
     });
-    if (fields.length > MAX_ROWS) {
+    if (fields.length === 0 || fields.length > MAX_ROWS) {
       throw new RangeError(
-        `Cannot build a schema of ${fields.length} fields: the limit is ${MAX_ROWS}`,
+        `Cannot build a schema of ${fields.length} fields: 1 to ${MAX_ROWS} are allowed`,
       );
     }
     return new Schema(fields);
@@ -116,6 +127,16 @@ export class Schema<Name extends string = string> {
     return new Schema(parsed.fields);
   }
 
+  /**
+   * Where the heartbeat of a worker goes: the first aligned 32-bit word behind the fields, so that
+   * it moves none of them.
+   *
+   * @internal
+   */
+  get heartbeatOffset(): number {
+    return Math.ceil(this.size / 4) * 4;
+  }
+
   /** The field of this name, if there is one. */
   field(name: string): Field<Name> | undefined {
     return this.#byName.get(name);
@@ -123,16 +144,24 @@ export class Schema<Name extends string = string> {
 
   /** The form that goes over the wire. Options that were not given are left out. */
   toRows(): Row[] {
-    return this.fields.map(({ name, type, offset, kind, aggregate, unit, help, declared }) => {
-      const options: FieldOptions = {
-        ...(declared.kind && { kind }),
-        ...(declared.aggregate && { aggregate }),
-        ...(unit !== undefined && { unit }),
-        ...(help !== undefined && { help }),
-      };
-      return Object.keys(options).length > 0 ? [name, type, offset, options] : [name, type, offset];
-    });
+    return toRows(this.fields);
   }
+}
+
+/** Fields as rows. Options that were not given are left out. */
+export function toRows(fields: readonly Field[]): Row[] {
+  return fields.map(toRow);
+}
+
+export function toRow(field: Field): Row {
+  const { name, type, offset, kind, aggregate, unit, help, declared } = field;
+  const options: FieldOptions = {
+    ...(declared.kind && { kind }),
+    ...(declared.aggregate && { aggregate }),
+    ...(unit !== undefined && { unit }),
+    ...(help !== undefined && { help }),
+  };
+  return Object.keys(options).length > 0 ? [name, type, offset, options] : [name, type, offset];
 }
 
 /**
@@ -168,14 +197,16 @@ export function parseRows(
 
 function rowProblem(row: unknown, segmentSize: number): Problem | null {
   if (!Array.isArray(row) || row.length < 3) {
-    return { error: TypeError, reason: "the row is not [name, type, offset]" };
+    const what = Array.isArray(row) ? `${row.length} elements` : shown(row);
+    return { error: TypeError, reason: `the row is not [name, type, offset]: ${what}` };
   }
   const [name, type, offset, options]: unknown[] = row;
   const problem = nameProblem(name) ?? optionsProblem(name as string, options ?? {});
   if (problem !== null) return problem;
-  if (!isFieldType(type)) return unknownType(type);
+  if (!isFieldType(type)) return unknownType(type, FIELD_TYPES);
   if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0) {
-    return { error: RangeError, reason: "the offset is not a whole number of bytes" };
+    const reason = `the offset is not a whole number of bytes: ${shown(offset)}`;
+    return { error: RangeError, reason };
   }
   if (offset + sizeOf(type) > segmentSize) {
     const end = offset + sizeOf(type);
@@ -185,21 +216,18 @@ function rowProblem(row: unknown, segmentSize: number): Problem | null {
 }
 
 function typeProblem(type: unknown): Problem | null {
-  if (typeof type !== "string") return { error: TypeError, reason: "the type is not a string" };
-  return isFieldType(resolveAlias(type)) ? null : unknownType(type);
+  if (typeof type !== "string") return notA("type", "string", type);
+  if (isFieldType(resolveAlias(type))) return null;
+  return unknownType(type, [...FIELD_TYPES, ...FIELD_TYPE_ALIASES]);
 }
 
-function unknownType(type: unknown): Problem {
-  const name = typeof type === "string" ? `"${printable(type)}"` : `of class ${typeof type}`;
-  return { error: RangeError, reason: `unknown type ${name}` };
+function unknownType(type: unknown, types: readonly string[]): Problem {
+  return {
+    error: RangeError,
+    reason: `unknown type ${shown(type)}: not one of ${types.join(", ")}`,
+  };
 }
 
 function problemError(name: string, problem: Problem): Error {
   return new problem.error(`Cannot build field "${printable(name)}": ${problem.reason}`);
-}
-
-/** Foreign text for a log line: on one line, and not long. */
-function printable(text: string): string {
-  const short = text.length > 64 ? `${text.slice(0, 64)}…` : text;
-  return short.replaceAll(/\p{Cc}/gu, "\ufffd");
 }

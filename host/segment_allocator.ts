@@ -34,6 +34,15 @@ export interface SegmentAllocatorOptions {
   now?: (() => number) | undefined;
 }
 
+/** A file that another owner has left, or still has. */
+export interface AdoptedFile {
+  readonly inode: bigint;
+  /** Byte offsets of the segments that somebody holds. */
+  readonly held: ReadonlySet<number>;
+  /** Only to be read. */
+  readonly readOnly?: boolean;
+}
+
 /** Who holds a segment: its place in the file, and its schema once that is known. */
 export interface Allocation {
   /** Index of the segment. */
@@ -76,7 +85,11 @@ export class SegmentAllocator {
    * @throws {RangeError} when a size is out of range.
    * @throws {Error} when the file cannot be created.
    */
-  constructor(path: string = "utilization.shm", options: SegmentAllocatorOptions = {}) {
+  constructor(
+    path: string = "utilization.shm",
+    options: SegmentAllocatorOptions = {},
+    adopted?: AdoptedFile,
+  ) {
     const { size = 32_768, segmentSize = 512, growthFactor = 2, maxSize = 64 << 20 } = options;
     requireInteger("segment size", segmentSize, 1, 1 << 30);
     requireInteger("maximum size", maxSize, 1, LARGEST_ID);
@@ -98,9 +111,25 @@ export class SegmentAllocator {
       size,
       mode: options.mode ?? 0o600,
       mapping: options.mapping,
+      adopt: adopted?.inode,
+      readOnly: adopted?.readOnly,
     });
     this.sampler = new Sampler(this.core, this.file, segmentSize);
     this.#addSegments();
+    if (adopted !== undefined) this.#adopt(adopted.held);
+  }
+
+  /** Holds these segments, each for an id that no worker has; the others are free. */
+  #adopt(held: ReadonlySet<number>): void {
+    const { exports } = this.core;
+    const free: number[] = [];
+    this.#used = Math.max(0, ...held) + (held.size > 0 ? this.segmentSize : 0);
+    for (let offset = 0; offset < this.#used; offset += this.segmentSize) {
+      const segment = exports.allocate(adoptedId(offset / this.segmentSize), this.now());
+      this.core.checked(segment, `adopt the segment at offset ${offset}`);
+      if (!held.has(offset)) free.push(segment);
+    }
+    for (const segment of free) exports.free(segment, this.now() + this.reuseDelayMs);
   }
 
   /** Bytes of the file. */
@@ -258,6 +287,11 @@ export class SegmentAllocator {
   close(options: { unlink?: boolean } = {}): void {
     this.file.close(options);
   }
+}
+
+/** Ids from the top: workers count from 1. */
+function adoptedId(segment: number): number {
+  return LARGEST_ID - segment;
 }
 
 function wholePages(bytes: number, round: (pages: number) => number): number {

@@ -1,9 +1,27 @@
 // Which fields each service has, which accumulator sums each of them, and in which order they are
 // reported. Names live here; the core knows numbers only.
 
-import { COUNTER, LAST, MAX, MIN, NONE, SAMPLE, SUM, TOTALS } from "../assembly/layout.ts";
+import {
+  BANK_FLOAT,
+  BANK_HIGH,
+  BANK_LOW,
+  BANK_PARTS,
+  COUNTER,
+  LAST,
+  MAX,
+  MIN,
+  NONE,
+  PART_FLOAT,
+  PART_INTEGER,
+  SAMPLE,
+  SUM,
+  TOTALS,
+} from "../assembly/layout.ts";
 import { exactJson } from "./exact_json.ts";
-import type { Aggregate, Field } from "./field.ts";
+import { type Aggregate, type Field, printable } from "./field.ts";
+import { isInteger } from "./field_type.ts";
+import type { Journal } from "./journal.ts";
+import type { MonitorLimits } from "./limits.ts";
 import type { Logger } from "./log.ts";
 import type { Value } from "./sampler.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
@@ -20,6 +38,9 @@ const KEPT_FIELDS = 4096;
 
 /** Values by field name; a null-prototype object. */
 export type ServiceData = Record<string, Value> & { worker_count: number };
+
+/** How much is remembered of all services together. */
+export type ServicesLimits = Required<Pick<MonitorLimits, "services" | "fields">>;
 
 /** One field of one service, whatever the schemas of its workers. */
 interface ServiceField {
@@ -79,16 +100,28 @@ interface Report {
 export class Services {
   readonly #allocator: SegmentAllocator;
   readonly #log: Logger;
-  readonly #maxServices: number;
+  readonly #journal: Journal | null;
+  readonly #limits: ServicesLimits;
+  readonly #onLimit: (limit: keyof ServicesLimits, message: string) => void;
+  /** Fields of all services. */
+  #fieldCount = 0;
   readonly #services: Map<string, Service> = new Map();
   readonly #groups: Map<string, Group> = new Map();
   /** Recomputed when membership has changed. */
   #reports: readonly Report[] | null = null;
 
-  constructor(allocator: SegmentAllocator, maxServices: number, log: Logger) {
+  constructor(
+    allocator: SegmentAllocator,
+    limits: ServicesLimits,
+    log: Logger,
+    journal: Journal | null = null,
+    onLimit: (limit: keyof ServicesLimits, message: string) => void = () => {},
+  ) {
     this.#allocator = allocator;
-    this.#maxServices = maxServices;
+    this.#limits = limits;
+    this.#onLimit = onLimit;
     this.#log = log;
+    this.#journal = journal;
   }
 
   /** The groups' indices in the core. */
@@ -103,6 +136,50 @@ export class Services {
   /** Membership has changed: the order of services and fields may be another. */
   changed(): void {
     this.#reports = null;
+  }
+
+  /** @throws {RangeError} when there would be more services than allowed, all with workers. */
+  requireRoomFor(serviceName: string): void {
+    const { services: limit } = this.#limits;
+    if (this.#services.size < limit || this.#services.has(serviceName)) return;
+    let busy = 0;
+    for (const { workerCount } of this.#services.values()) if (workerCount > 0) busy++;
+    if (busy < limit) return;
+    const problem = `there are ${limit} services with workers already`;
+    this.#onLimit("services", `Refused a worker of another service: ${problem}`);
+    throw new RangeError(problem);
+  }
+
+  /**
+   * Those of a worker's fields that there is room for. Counters that no worker reports any more are
+   * forgotten for them, oldest service first; then the last of its new fields are left out.
+   */
+  withinLimit(serviceName: string, fields: readonly Field[]): readonly Field[] {
+    const { fields: limit } = this.#limits;
+    const known = this.#services.get(serviceName)?.fields;
+    const added = fields.filter(({ name }) => known?.has(name) !== true);
+    if (added.length === 0 || this.#fieldCount + added.length <= limit) return fields;
+    const message = `More than ${limit} fields with those of a worker of service "${printable(serviceName)}"`;
+    this.#onLimit("fields", message);
+    this.#forgetUnused(limit - added.length, serviceName, fields);
+    const excess = this.#fieldCount + added.length - limit;
+    if (excess <= 0) return fields;
+    const leftOut = new Set(added.slice(-excess));
+    return fields.filter((field) => !leftOut.has(field));
+  }
+
+  /** Forgets counters without workers, but those that a worker brings back, until `count` are left. */
+  #forgetUnused(count: number, serviceName: string, fields: readonly Field[]): void {
+    const wanted = new Set(fields.map(({ name }) => name));
+    for (const service of this.#services.values()) {
+      for (const field of service.fields.values()) {
+        if (this.#fieldCount <= count) return;
+        if (field.groups > 0 || (service.name === serviceName && wanted.has(field.name))) continue;
+        this.#forget(service, field);
+        this.#journal?.append({ drop: service.name, field: field.name });
+      }
+      if (service.groups.size + service.fields.size === 0) this.#services.delete(service.name);
+    }
   }
 
   /** The group of workers of `serviceName` with these fields. */
@@ -127,6 +204,22 @@ export class Services {
     return group;
   }
 
+  /** Puts back what the dead of an earlier supervisor had counted in one field. */
+  restore(serviceName: string, declaration: Field, integer: bigint, float: number): void {
+    const service = this.#services.get(serviceName) ?? new Service(serviceName);
+    const { accumulator } = this.#field(service, { ...declaration, kind: "counter" });
+    const { core } = this.#allocator;
+    const bank = core.checked(core.exports.retired(accumulator), "restore a total");
+    core.bigint64[(bank + BANK_LOW) >>> 3] = integer;
+    core.bigint64[(bank + BANK_HIGH) >>> 3] = integer >> 64n;
+    core.float64[(bank + BANK_FLOAT) >>> 3] = float;
+    const isFloat = !isInteger(declaration.type);
+    const parts = (integer !== 0n || !isFloat ? PART_INTEGER : 0) | (isFloat ? PART_FLOAT : 0);
+    core.int32[(bank + BANK_PARTS) >>> 2] = parts;
+    this.#services.set(serviceName, service);
+    this.changed();
+  }
+
   #field(service: Service, declaration: Field): ServiceField {
     const { core } = this.#allocator;
     const known = service.fields.get(declaration.name);
@@ -139,6 +232,7 @@ export class Services {
       const { name } = declaration;
       const field = { name, accumulator, declaration, groups: 0, wasCounter, warned: false };
       service.fields.set(declaration.name, field);
+      this.#fieldCount++;
       return field;
     }
     this.#reconcile(service, known, declaration);
@@ -156,7 +250,7 @@ export class Services {
     if (same || field.warned) return;
     field.warned = true;
     this.#log.warn(
-      `Field "${field.name}" of service "${service.name}" is declared in two ways: ` +
+      `Field "${printable(field.name)}" of service "${printable(service.name)}" is declared in two ways: ` +
         `${describe(held)} and ${describe(offered)}, using ${describe(field.declaration)}`,
     );
   }
@@ -226,27 +320,34 @@ export class Services {
 
   #forget(service: Service, field: ServiceField): void {
     service.fields.delete(field.name);
+    this.#fieldCount--;
     this.#allocator.core.exports.forget(field.accumulator);
   }
 
   #forgetOldFields(service: Service): void {
     for (const field of service.fields.values()) {
       if (service.fields.size <= KEPT_FIELDS) return;
-      if (field.groups === 0) this.#forget(service, field);
+      if (field.groups > 0) continue;
+      this.#forget(service, field);
+      this.#journal?.append({ drop: service.name, field: field.name });
     }
   }
 
   /** Services whose workers are all gone are kept for totals, up to a number. */
   #forgetOldServices(): void {
-    if (this.#services.size <= this.#maxServices) return;
+    const { services: limit } = this.#limits;
+    if (this.#services.size <= limit) return;
     for (const service of this.#services.values()) {
       if (service.groups.size > 0) continue;
       for (const field of service.fields.values()) this.#forget(service, field);
+      this.#journal?.append({ drop: service.name });
       this.#services.delete(service.name);
-      this.#log.warn(
-        `Forgot the totals of service "${service.name}": more than ${this.#maxServices} services`,
+      const name = printable(service.name);
+      this.#onLimit(
+        "services",
+        `Forgot the totals of service "${name}": more than ${limit} services`,
       );
-      if (this.#services.size <= this.#maxServices) return;
+      if (this.#services.size <= limit) return;
     }
   }
 

@@ -1,7 +1,9 @@
 // The file that holds the segments, as its owner sees it: create, grow, zero, read.
 
 import { lstatSync, unlinkSync } from "node:fs";
-import { type MappableFile, type MappingName, openFile } from "./mapping/index.ts";
+import { cannot, kindOf } from "./directory.ts";
+import { identityOf, mappedDeviceOf } from "./holder.ts";
+import { type FileStatus, type MappableFile, type MappingName, openFile } from "./mapping/index.ts";
 
 export interface SharedFileOptions {
   /** Bytes at first: any size. */
@@ -10,6 +12,13 @@ export interface SharedFileOptions {
   mode?: number;
   /** Forces one way of mapping. */
   mapping?: MappingName | undefined;
+  /**
+   * The inode of a file that is there already and shall be gone on with: it keeps what is in it,
+   * and is made larger if `size` asks for it.
+   */
+  adopt?: bigint | undefined;
+  /** With `adopt`: nothing is written, and the size is what it is. */
+  readOnly?: boolean | undefined;
 }
 
 /** What {@link SharedFile.view} found: the two arrays cover the same bytes. */
@@ -26,8 +35,10 @@ export interface FileView {
  */
 export class SharedFile {
   readonly path: string;
-  /** Identity of the file, to find it in other processes' mappings. */
+  /** To find the file in other processes' mappings. */
   readonly inode: bigint;
+  /** For workers, to tell the file from others at the same path. */
+  readonly identity: string;
   /** For what is written: segments before they are handed out. */
   readonly #writer: MappableFile;
   /** For what is read and mapped: a stray store cannot touch what workers write. */
@@ -37,20 +48,33 @@ export class SharedFile {
   /** Without a mapping: the last bytes read. */
   #image: FileView | null = null;
   #shrunk = false;
+  /** Why the file, once it had grown, could not be mapped any more. */
+  #mapError: string | null = null;
+  /** Null before it was looked for. */
+  #mappedDevice: { readonly name: string | undefined } | null = null;
 
   /**
-   * @throws {Error} when the path is a directory or cannot be created, with the system's code.
+   * @throws {Error} that says why, with the system's code, when the path is something else than a
+   * file or cannot be created.
    */
   constructor(path: string, options: SharedFileOptions) {
-    removeOld(path);
     this.path = path;
-    this.#size = options.size;
-    const { mode = 0o600, mapping } = options;
-    this.#writer = openFile(path, { write: true, create: mode, mapping });
+    const { mode = 0o600, mapping, adopt, readOnly = false } = options;
+    const create = adopt === undefined ? mode : undefined;
     try {
-      this.#writer.resize(options.size);
+      if (adopt === undefined) removeOld(path);
+      this.#writer = openFile(path, { write: !readOnly, create, mapping });
+    } catch (error) {
+      throw cannot(adopt === undefined ? "create shared file" : "open shared file", path, error);
+    }
+    try {
+      const status = this.#writer.status();
+      if (adopt !== undefined) checkAdopted(path, status, adopt);
+      this.#size = readOnly ? status.size : Math.max(options.size, status.size);
+      if (this.#size > status.size) this.#writer.resize(this.#size);
       this.#reader = openFile(path, { write: false, mapping });
-      this.inode = this.#reader.status().inode;
+      this.inode = status.inode;
+      this.identity = identityOf(status);
     } catch (error) {
       this.#writer.close();
       throw error;
@@ -64,18 +88,33 @@ export class SharedFile {
 
   /** How this process sees the file: `"none"` when through file I/O. */
   get mapping(): MappingName {
-    return this.#shrunk ? "none" : this.#reader.mapping;
+    return this.#shrunk || this.#mapError !== null ? "none" : this.#reader.mapping;
   }
 
   /** One sentence: why {@link mapping} is what it is. */
   get mappingReason(): string {
     if (this.#shrunk) return "the file was truncated by somebody else, a mapping could kill us";
+    if (this.#mapError !== null) return this.#mapError;
     return this.#reader.mappingReason;
   }
 
   /** Whether somebody else made the file smaller than it should be. */
   get shrunk(): boolean {
     return this.#shrunk;
+  }
+
+  /** Why the file is read although it was mapped before; null where it is not. */
+  get mapError(): string | null {
+    return this.#mapError;
+  }
+
+  /** The file's device as /proc shows it of processes that map it; undefined when not known. */
+  get mappedDevice(): string | undefined {
+    if (this.#mappedDevice === null) {
+      if (this.mapping !== "none") this.#mapped();
+      this.#mappedDevice = { name: mappedDeviceOf(this.inode) };
+    }
+    return this.#mappedDevice.name;
   }
 
   /** Whether the path still leads to this file: somebody may have unlinked or replaced it. */
@@ -122,24 +161,29 @@ export class SharedFile {
    * their last value in a copy.
    */
   view(length: number): FileView {
-    if (!this.#shrunk && this.#reader.mapping !== "none") {
-      if (this.#reader.size() >= this.#size) return this.#mapped();
+    if (this.mapping !== "none") {
+      if (this.#reader.size() >= this.#size) return this.#mapped() ?? this.#read(length);
       this.#shrunk = true;
     }
     return this.#read(length);
   }
 
-  #mapped(): FileView {
+  /** Null when the system refuses: a limit on memory or mappings, most likely. */
+  #mapped(): FileView | null {
     if (this.#view !== null) return this.#view;
-    const bytes = this.#reader.map(0, this.#size);
-    if (bytes === null) return this.#read(this.#size);
-    this.#view = viewOf(bytes);
+    try {
+      this.#view = viewOf(this.#reader.map(0, this.#size)!);
+    } catch (error) {
+      this.#mapError = (error as Error).message;
+    }
     return this.#view;
   }
 
   #read(length: number): FileView {
     if (this.#image === null || this.#image.bytes.length < length) {
-      const larger = viewOf(new Uint8Array((this.#size + 7) & ~7));
+      // The file may be far larger than what is used of it.
+      const size = Math.min(this.#size, Math.max(length, 2 * (this.#image?.bytes.length ?? 0)));
+      const larger = viewOf(new Uint8Array((size + 7) & ~7));
       if (this.#image !== null) larger.bytes.set(this.#image.bytes);
       this.#image = larger;
     }
@@ -164,12 +208,19 @@ function viewOf(bytes: Uint8Array): FileView {
   return { bytes, words: new BigInt64Array(buffer, byteOffset, length >>> 3) };
 }
 
+function checkAdopted(path: string, status: FileStatus, inode: bigint): void {
+  let problem: string | null = null;
+  if (status.inode !== inode) problem = "it is another file by now";
+  else if (!status.isFile || status.linkCount !== 1) problem = "it is no regular file of one name";
+  if (problem !== null) throw new Error(`Cannot go on with "${path}": ${problem}`);
+}
+
 function removeOld(path: string): void {
   const status = lstatSync(path, { throwIfNoEntry: false });
   if (status === undefined) return;
-  if (!status.isFile() && !status.isSymbolicLink()) {
+  if (!status.isFile()) {
     throw new Error(
-      `Cannot create shared file "${path}": something that is not a file is in its place`,
+      `Cannot create shared file "${path}": something that is not a file is in its place, ${kindOf(status)}`,
     );
   }
   unlinkSync(path);

@@ -6,11 +6,11 @@ import { runCli } from "./fixtures/cli_process.ts";
 const { version } = readJson("package.json") as { version: string };
 
 describe("utilization", () => {
-  it("prints ten lines of help with the command of the demo when it is asked nothing", async (t) => {
+  it("prints eleven lines of help with the command of the demo when it is asked nothing", async (t) => {
     const { code, stdout, stderr } = await runCli(t, []);
     assert.equal(code, 0);
     assert.equal(stderr, "");
-    assert.equal(stdout.split("\n").length - 1, 10);
+    assert.equal(stdout.split("\n").length - 1, 11);
     assert.match(stdout, /npx utilization-monitor demo/);
     for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
   });
@@ -26,7 +26,7 @@ describe("utilization", () => {
     assert.equal((readJson("deno.json") as { version: string }).version, version);
   });
 
-  for (const command of ["demo", "status", "supervise"]) {
+  for (const command of ["demo", "inspect", "status", "supervise"]) {
     it(`prints help for ${command} --help, and does nothing`, async (t) => {
       const { code, stdout, stderr } = await runCli(t, [command, "--help"]);
       assert.equal(code, 0);
@@ -39,7 +39,7 @@ describe("utilization", () => {
   const mistakes: readonly [args: string[], message: RegExp, help: string][] = [
     [
       ["top"],
-      /^utilization: Unknown command "top": not one of demo, status, supervise$/m,
+      /^utilization: Unknown command "top": not one of demo, inspect, status, supervise$/m,
       "--help",
     ],
     [["--verbose"], /^utilization: Unknown option "--verbose"/m, "--help"],

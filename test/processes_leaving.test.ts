@@ -277,3 +277,27 @@ it("a worker never goes back to a segment that may be another's by now", LIMIT, 
   assert.equal(scene.total("web"), 110n);
   proxy.open();
 });
+
+it("a worker that moved and dies before that is known is counted to the last", LIMIT, async (t) => {
+  const scene = await Scene.supervised(t, { reuseDelayMs: 0 });
+  const proxy = await scene.cuttable();
+  const worker = await scene.worker({ socket: proxy.path, flushMs: 1 });
+  await scene.sees(worker);
+  await worker.ask("add", { by: 10 });
+  await scene.sums("web", "requests_total", 10);
+  // It registers again, is given another segment and moves there, and its answer is lost.
+  proxy.swallow();
+  proxy.cut();
+  const free = scene.freeCount;
+  await until(() => scene.freeCount < free, "it is given another segment");
+  await until(async () => {
+    await worker.ask("add", { by: 1 });
+    return readFileSync(scene.file).readBigUInt64LE(512) > 10n;
+  }, "it counts there");
+  const last = BigInt(await worker.ask<string>("read"));
+  await until(() => readFileSync(scene.file).readBigUInt64LE(512) === last, "all is in the file");
+  await worker.kill();
+  await until(() => scene.monitor.detachedCount === 0, "all of it is retired");
+  assert.equal(scene.total("web"), last);
+  assert.equal(scene.freeCount, free + 1);
+});

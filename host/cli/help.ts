@@ -5,6 +5,7 @@ Usage: utilization <command> [options]
   demo       HTTP servers of two services under load, in a live table
   supervise  take in workers, and print a line of JSON every interval
   status     ask a running supervisor, and print its answer as JSON
+  inspect    read the file of a supervisor that is gone
 
 See it work:           npx utilization-monitor demo --block
 Options of a command:  utilization <command> --help
@@ -16,6 +17,7 @@ export const SUPERVISE_HELP: string = `Usage: utilization supervise [options]
 Takes in workers, and prints a line of JSON at once and then every interval:
 {"time": …, "type": "utilization_monitor",
  "data": {service: {field: sum of the live workers, …, "worker_count": n}},
+ "stalled": {service: workers whose event loop stands still},
  "totals": {service: {counter: sum of all workers there ever were, …}}}
 The log goes to standard error. Ctrl-C or SIGTERM ends it.
 
@@ -37,15 +39,28 @@ The log goes to standard error. Ctrl-C or SIGTERM ends it.
 export const STATUS_HELP: string = `Usage: utilization status [options]
 
 Asks a running supervisor and prints its status as JSON: an array, one entry for
-each of its monitors. Integers have all their digits.
+each of its monitors. Integers have all their digits. "stalled" counts workers
+whose event loop stands still, by service.
 
   --name NAME    which supervisor of the folder (default)
   --dir DIR      folder of its socket NAME.ipc
   --socket PATH  its socket, in place of --name and --dir
                  (else $UTILIZATION_SUPERVISOR, or as for "supervise")
   --totals       adds counters of all workers there ever were
-  --by-worker    adds the values of each worker
+  --by-worker    adds the values of each worker, and for how many seconds it has
+                 been stalled: "stalledFor", null where that cannot be known
   --help         this text
+`;
+
+export const INSPECT_HELP: string = `Usage: utilization inspect PATH [options]
+
+Reads a shared file and the journal beside it, PATH.journal, whether or not
+their supervisor and its workers live: what was counted when everybody died.
+
+  --by-worker  adds the values of each worker that was registered
+  --json       prints JSON: data, totals and, with --by-worker, workers;
+               integers have all their digits
+  --help       this text
 `;
 
 export const DEMO_HELP: string = `Usage: utilization demo [options]

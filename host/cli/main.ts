@@ -12,6 +12,7 @@ type Command = (args: readonly string[]) => Promise<number>;
 
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["demo", async () => (await import("./demo.ts")).demo],
+  ["inspect", async () => (await import("./inspect.ts")).inspect],
   ["status", async () => (await import("./status.ts")).status],
   ["supervise", async () => (await import("./supervise.ts")).supervise],
 ]);

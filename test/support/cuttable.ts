@@ -10,6 +10,7 @@ export class Cuttable {
   readonly #server: ReturnType<typeof createServer>;
   #open = true;
   #confirming = true;
+  #isSwallowing = false;
   #holding: ((release: () => void) => void) | null = null;
 
   private constructor(path: string, target: string) {
@@ -25,7 +26,10 @@ export class Cuttable {
           for (const end of pair) end.destroy();
         });
       }
-      worker.pipe(supervisor);
+      let chunkCount = 0;
+      worker.on("data", (chunk: Buffer) => {
+        if (chunkCount++ === 0 || !this.#isSwallowing) supervisor.write(chunk);
+      });
       supervisor.on("data", (chunk: Buffer) => {
         const holding = this.#holding;
         this.#holding = null;
@@ -52,6 +56,11 @@ export class Cuttable {
   cut({ open = true }: { open?: boolean } = {}): void {
     this.#open = open;
     for (const pair of this.#pairs) for (const end of pair) end.destroy();
+  }
+
+  /** From now on nothing that workers say after their first words arrives. */
+  swallow(): void {
+    this.#isSwallowing = true;
   }
 
   /** Lets new connections through again. */

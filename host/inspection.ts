@@ -1,0 +1,157 @@
+// Reads a shared file by its journal, with no supervisor: what was counted when everybody died.
+
+import { lstatSync } from "node:fs";
+import { DETACHED, LIVE } from "../assembly/layout.ts";
+import { exactJson } from "./exact_json.ts";
+import { journalPath } from "./journal.ts";
+import { JournalError, type JournalFile, readJournal } from "./journal_file.ts";
+import { fieldsOf, type Held, type HeldSchema, type JournalHeader } from "./journal_state.ts";
+import { silentLogger } from "./log.ts";
+import { restoreTotals } from "./predecessor.ts";
+import type { AsNumbers, Sample, SampleOptions, WorkerSample } from "./sample.ts";
+import { SegmentAllocator } from "./segment_allocator.ts";
+import { type Group, Services } from "./services.ts";
+
+/** A supervisor may write its journal anew, or a new one may take over, while we read. */
+const ATTEMPTS = 20;
+
+interface InspectedWorker {
+  readonly held: Held & { readonly schema: HeldSchema };
+  readonly group: Group;
+}
+
+/**
+ * What a shared file says, by its journal: as its supervisor would have told at the moment of the
+ * call. Nothing is written, and no process is asked.
+ *
+ * @example
+ * ```ts
+ * const inspection = Inspection.open("/run/app/app.shm");
+ * console.log(inspection.totals());
+ * inspection.close();
+ * ```
+ */
+export class Inspection {
+  /** Who wrote the journal. */
+  readonly header: JournalHeader;
+  readonly #allocator: SegmentAllocator;
+  readonly #services: Services;
+  readonly #workers: InspectedWorker[] = [];
+
+  private constructor({ header, state }: JournalFile, allocator: SegmentAllocator) {
+    this.header = header;
+    this.#allocator = allocator;
+    this.#services = new Services(
+      allocator,
+      { services: Number.POSITIVE_INFINITY, fields: Number.POSITIVE_INFINITY },
+      silentLogger,
+    );
+    restoreTotals(state, this.#services);
+    const { core, segmentSize } = allocator;
+    for (const held of state.held.values()) {
+      const { schema } = held;
+      if (schema === null) continue;
+      const group = this.#services.group(schema.service, fieldsOf(schema.rows, segmentSize));
+      const segment = held.at / segmentSize;
+      core.checked(core.exports.attach(segment, group.index), "read a segment");
+      if (held.detached) {
+        core.checked(core.exports.detach(segment), "read a segment");
+      } else {
+        group.live++;
+        this.#workers.push({ held: { ...held, schema }, group });
+      }
+    }
+  }
+
+  /**
+   * Opens the file at `path` and its journal.
+   *
+   * @throws {JournalError} when there is no journal, it is torn or of another format, or the file
+   * that it speaks of is gone.
+   * @throws {Error} the system's, when one of them cannot be read.
+   */
+  static open(path: string): Inspection {
+    for (let attempt = 1; ; attempt++) {
+      const before = inodeOf(journalPath(path));
+      const journal = readJournal(path);
+      if (journal === null) {
+        throw new JournalError(`Cannot inspect "${path}": there is no "${journalPath(path)}"`);
+      }
+      const { inode, segmentSize } = journal.header.file;
+      const isWhole = String(inodeOf(path)) === inode && before === inodeOf(journalPath(path));
+      if (isWhole) {
+        const held = new Set([...journal.state.held.values()].map(({ at }) => at));
+        const adopted = { inode: BigInt(inode), held, readOnly: true };
+        const options = { segmentSize, maxSize: 0x7fff_ffff };
+        return new Inspection(journal, new SegmentAllocator(path, options, adopted));
+      }
+      if (attempt < ATTEMPTS) continue;
+      throw new JournalError(
+        `Cannot inspect "${path}": the file that its journal speaks of, inode ${inode}, is gone`,
+      );
+    }
+  }
+
+  /** The workers that were registered, by service and field. */
+  sample(options?: AsNumbers): Sample<number>;
+  sample(options?: SampleOptions): Sample;
+  sample({ bigint = false }: SampleOptions = {}): Sample {
+    this.#gather(LIVE);
+    return this.#services.sample(bigint);
+  }
+
+  /** The counters of all workers there ever were. */
+  totals(options?: AsNumbers): Sample<number>;
+  totals(options?: SampleOptions): Sample;
+  totals({ bigint = false }: SampleOptions = {}): Sample {
+    this.#gather(LIVE, DETACHED);
+    return this.#services.totals(bigint);
+  }
+
+  /** The values of each worker that was registered. */
+  sampleByWorker(options?: AsNumbers): WorkerSample<number>[];
+  sampleByWorker(options?: SampleOptions): WorkerSample[];
+  sampleByWorker({ bigint = false }: SampleOptions = {}): WorkerSample[] {
+    return this.#workers.map(({ held: { id, pid, at, schema }, group }) => ({
+      id,
+      processId: pid,
+      service: schema.service,
+      mapping: mappingOf(schema.state),
+      // Who looks once cannot see whether anything moves.
+      stalledFor: null,
+      data: this.#allocator.decode(group.index, at, group.fields, bigint),
+    }));
+  }
+
+  /** All of it as exact JSON text. */
+  stringify({ byWorker = false }: { byWorker?: boolean } = {}): string {
+    this.#gather(LIVE, DETACHED);
+    const { pid, start } = this.header.supervisor;
+    const members = [
+      `"supervisor":${exactJson({ process_id: pid, start_time: start })}`,
+      `"data":${this.#services.sampleText()}`,
+      `"totals":${this.#services.totalsText()}`,
+    ];
+    if (byWorker) members.push(`"workers":${exactJson(this.sampleByWorker({ bigint: true }))}`);
+    return `{${members.join(",")}}`;
+  }
+
+  #gather(...lists: readonly (typeof LIVE | typeof DETACHED)[]): void {
+    const { core, sampler, usedSize } = this.#allocator;
+    core.exports.reset();
+    for (const list of lists) sampler.accumulate(this.#services.groupIndices(), list, usedSize);
+  }
+
+  close(): void {
+    this.#allocator.close();
+  }
+}
+
+function inodeOf(path: string): bigint | null {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? null;
+}
+
+function mappingOf(state: unknown): string {
+  const mapping = (state as { mapping?: unknown } | null)?.mapping;
+  return typeof mapping === "string" ? mapping : "unknown";
+}

@@ -1,0 +1,182 @@
+// The journal beside a shared file: what is needed to read the file without its supervisor, and to
+// go on where that supervisor ended. Lines of JSON, appended; written anew when most of it is past.
+//
+//   {"format":1,"boot":"…","supervisor":{…},"file":{…}}     who writes, and of which file
+//   [{"register":7,"at":512,"pid":4711,…}]                  changes that happened at once
+//
+// Processes may be killed at any moment, so a line is written before what it says can matter to
+// anybody: a registration before it is answered, a retirement before the segment is free. It is not
+// synced: after a crash of the machine there are no workers to go on with.
+
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { type Change, type JournalHeader, JournalState } from "./journal_state.ts";
+import type { Logger } from "./log.ts";
+
+/** Lines that may be past before the journal is written anew, besides as many as are not. */
+const SPARE_LINES = 4096;
+
+export interface JournalOptions {
+  readonly header: JournalHeader;
+  /** Where to go on; by default from nothing. */
+  readonly state?: JournalState | undefined;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly groupId?: number | undefined;
+  readonly log: Logger;
+}
+
+/** The path of the journal of a shared file. */
+export function journalPath(path: string): string {
+  return `${path}.journal`;
+}
+
+export class Journal {
+  readonly path: string;
+  readonly state: JournalState;
+  readonly #options: JournalOptions;
+  #descriptor: number | null = null;
+  #lines = 0;
+  /** With so many lines it is written anew. */
+  #limit = 0;
+  /** The changes of an unfinished line. */
+  #batch: Change[] | null = null;
+  /** Whether it could not be written, and that was said. */
+  #failing = false;
+
+  /**
+   * Writes the journal of `file` anew: the header, and what `state` holds.
+   *
+   * @throws {Error} the system's, when it cannot be created.
+   */
+  constructor(file: string, options: JournalOptions) {
+    this.path = journalPath(file);
+    this.state = options.state ?? new JournalState();
+    this.#options = options;
+    this.#rewrite();
+  }
+
+  /** The number of a new registration. */
+  nextKey(): number {
+    return this.state.nextKey++;
+  }
+
+  /** Applies changes and writes them as one line. Never throws for a full or failing disk. */
+  append(...changes: Change[]): void {
+    for (const change of changes) this.state.apply(change);
+    if (this.#batch !== null) this.#batch.push(...changes);
+    else this.#write(changes);
+  }
+
+  /** All that `action` appends becomes one line. */
+  together<Result>(action: () => Result): Result {
+    if (this.#batch !== null) return action();
+    const batch: Change[] = [];
+    this.#batch = batch;
+    try {
+      return action();
+    } finally {
+      this.#batch = null;
+      if (batch.length > 0) this.#write(batch);
+    }
+  }
+
+  #write(changes: readonly Change[]): void {
+    try {
+      if (this.#descriptor === null || this.#lines >= this.#limit) {
+        this.#rewrite();
+      } else {
+        writeWhole(this.#descriptor, `${JSON.stringify(changes)}\n`);
+        this.#lines++;
+      }
+      if (this.#failing) this.#options.log.info(`Writing "${this.path}" again`);
+      this.#failing = false;
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  /** A journal that lacks a line tells of workers that are gone: rather none, until there is room. */
+  #fail(error: Error): void {
+    this.#close();
+    try {
+      unlinkSync(this.path);
+    } catch {
+      // It is gone, or the folder can no longer be written: nothing can be done.
+    }
+    if (this.#failing) return;
+    this.#failing = true;
+    this.#options.log.error(
+      `Cannot write "${this.path}": ${error.message}. A supervisor that is killed now starts anew`,
+    );
+  }
+
+  /** Under another name first: whoever reads finds the old one or the new one, and both are whole. */
+  #rewrite(): void {
+    const { header, mode, groupId } = this.#options;
+    const temporary = `${this.path}.new`;
+    const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW } = constants;
+    remove(temporary);
+    const descriptor = openSync(
+      temporary,
+      O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW,
+      mode,
+    );
+    try {
+      fchmodSync(descriptor, mode);
+      if (groupId !== undefined) fchownSync(descriptor, -1, groupId);
+      let lines = [JSON.stringify(header)];
+      let count = 1;
+      for (const changes of this.state.snapshot()) {
+        lines.push(JSON.stringify(changes));
+        count++;
+        if (lines.length < 1000) continue;
+        writeWhole(descriptor, `${lines.join("\n")}\n`);
+        lines = [];
+      }
+      if (lines.length > 0) writeWhole(descriptor, `${lines.join("\n")}\n`);
+      renameSync(temporary, this.path);
+      this.#close();
+      this.#descriptor = descriptor;
+      this.#lines = count;
+      this.#limit = SPARE_LINES + 2 * count;
+    } catch (error) {
+      closeSync(descriptor);
+      remove(temporary);
+      throw error;
+    }
+  }
+
+  #close(): void {
+    if (this.#descriptor !== null) closeSync(this.#descriptor);
+    this.#descriptor = null;
+  }
+
+  /** Closes it. It stays for the next supervisor, unless there is nothing to go on with. */
+  close({ remove: isRemoved }: { remove: boolean }): void {
+    this.#close();
+    if (isRemoved) remove(this.path);
+  }
+}
+
+function writeWhole(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text);
+  let done = 0;
+  while (done < bytes.length) done += writeSync(descriptor, bytes, done);
+}
+
+function remove(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
