@@ -28,6 +28,8 @@ export function acquire(bytes: u32): usize {
     if (top === 0) top = (__heap_base + 63) & ~63;
     block = top;
     const end = (block as u64) + size;
+    // A heap that ended at 4 GiB would begin anew.
+    if (end > 0xffffffff) return 0;
     const missing = end - ((memory.size() as u64) << PAGE_BITS);
     if ((missing as i64) > 0) {
       if (memory.grow(((missing + 0xffff) >> PAGE_BITS) as i32) < 0) return 0;

@@ -1,8 +1,8 @@
 // The one folder in which supervisors and workers of a machine find each other.
 
-import { lstatSync, mkdirSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, type Stats, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -47,7 +47,18 @@ export function defaultSocket(environment: Environment = process.env): string {
  * put their own files in place of ours.
  */
 export function makeDirectory(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  // One by one: in one go, Node.js 26 takes a read-only file system for a missing folder.
+  const missing: string[] = [];
+  for (let path = resolve(directory); !existsSync(path); path = dirname(path)) missing.push(path);
+  for (const path of missing.reverse()) {
+    try {
+      mkdirSync(path, { mode: 0o700 });
+    } catch (error) {
+      // Made by somebody else meanwhile: it is looked at below.
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
+      throw cannot("create folder", path, error);
+    }
+  }
   const status = lstatSync(directory);
   const user = process.getuid?.();
   if (!status.isDirectory()) {
@@ -60,4 +71,49 @@ export function makeDirectory(directory: string): void {
   }
   const isOpen = (status.mode & 0o002) !== 0 && (status.mode & 0o1000) === 0;
   if (isOpen) throw new Error(`Cannot use folder "${directory}": everybody may write to it`);
+}
+
+/**
+ * An error of the system as one that says what was to be done, where, and what is in the way: the
+ * folder, the owner of what is there, the file system. Other errors stay as they are.
+ */
+export function cannot(action: string, path: string, error: unknown): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (code === undefined || syscall === undefined) return error;
+  const message = `Cannot ${action} "${path}": ${whyNot(error as NodeJS.ErrnoException, path)}`;
+  return Object.assign(new Error(message, { cause: error }), { code });
+}
+
+function whyNot({ code, message }: NodeJS.ErrnoException, path: string): string {
+  const folder = dirname(path);
+  const user = process.geteuid?.();
+  let status: Stats;
+  try {
+    status = statSync(folder);
+  } catch (error) {
+    const { code: reason } = error as NodeJS.ErrnoException;
+    if (reason === "ENOENT") return `folder "${folder}" does not exist`;
+    if (reason === "ENOTDIR") return `"${folder}" is not a folder`;
+    return `user ${user} cannot reach folder "${folder}" (${reason})`;
+  }
+  if (!status.isDirectory()) return `"${folder}" is not a folder`;
+  if (code === "EROFS") return `folder "${folder}" is on a read-only file system`;
+  if (code === "ENOSPC" || code === "EDQUOT") return `the file system of "${folder}" is full`;
+  if (code !== "EACCES" && code !== "EPERM") return message;
+  // Only root, the owner of a sticky folder, and that of a file in it can replace the file.
+  const isSticky = (status.mode & 0o1000) !== 0;
+  const owner = lstatSync(path, { throwIfNoEntry: false })?.uid;
+  if (isSticky && owner !== undefined && owner !== user) {
+    return `it belongs to user ${owner}, who alone may replace it in folder "${folder}"`;
+  }
+  const mode = (status.mode & 0o7777).toString(8).padStart(4, "0");
+  return `user ${user} may not write to folder "${folder}" (of user ${status.uid}, mode ${mode})`;
+}
+
+/** What is in the place of a path, in words. */
+export function kindOf(status: Stats): string {
+  if (status.isSymbolicLink()) return "a symbolic link";
+  if (status.isDirectory()) return "a folder";
+  if (status.isSocket()) return "a socket";
+  return status.isFile() ? "a file" : "a device or pipe";
 }

@@ -16,7 +16,7 @@ export class FileLock {
     this.#unlink = unlink;
   }
 
-  /** @throws {Error} when another living process owns the file. */
+  /** @throws {Error} when another living process owns the file, or nothing can be put beside it. */
   static async acquire(path: string): Promise<FileLock> {
     const lockPath = `${path}.lock`;
     const server = createServer((socket) => socket.destroy());
@@ -27,7 +27,11 @@ export class FileLock {
       if (await answers(lockPath).catch(() => false)) {
         throw new Error(`Cannot own shared file "${path}": another supervisor owns it`);
       }
-      throw error;
+      const { message, code } = error as NodeJS.ErrnoException;
+      throw Object.assign(
+        new Error(`Cannot own shared file "${path}": ${message}`, { cause: error }),
+        { code },
+      );
     }
   }
 

@@ -9,7 +9,9 @@
 export { type Core, type CoreExports, type CoreSource, loadCore } from "./core.ts";
 export type { Aggregate, Field, FieldOptions, Kind } from "./field.ts";
 export type { FieldType, FieldTypeAlias } from "./field_type.ts";
+export { Inspection } from "./inspection.ts";
 export type { IntervalLoop } from "./interval_loop.ts";
+export type { MonitorLimits, SupervisorLimits } from "./limits.ts";
 export { type Logger, stderrLogger } from "./log.ts";
 export type { MappingName } from "./mapping/index.ts";
 export type { Metric } from "./metric.ts";

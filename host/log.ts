@@ -34,7 +34,44 @@ function describe(detail: unknown): string {
   return inspect(detail, { breakLength: Number.POSITIVE_INFINITY });
 }
 
-/** Messages quote what peers sent: control characters must not reach a terminal. */
+/**
+ * Messages quote what peers sent: nothing may reach a terminal that moves its cursor, ends the line,
+ * or turns the direction in which it is read.
+ */
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, " | ").replace(/\p{Cc}/gu, "\u{fffd}");
+  const visible = text.replace(/\s*\n\s*/g, " | ");
+  return visible.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "\u{fffd}");
+}
+
+const BUDGET_MS = 10_000;
+
+/**
+ * A logger that lets `lines` lines through in ten seconds. When there are more, `onFull` is called
+ * for each; what peers do can then fill no disk.
+ */
+export function budgeted(
+  log: Logger,
+  lines: number,
+  onFull: () => void,
+  now: () => number = () => performance.now(),
+): Logger {
+  let left = lines;
+  let renewal = Number.NEGATIVE_INFINITY;
+  const line =
+    (level: "info" | "warn" | "error"): Logger["info"] =>
+    (message, ...details) => {
+      const time = now();
+      if (time >= renewal) {
+        left = lines;
+        renewal = time + BUDGET_MS;
+      }
+      if (left-- > 0) log[level](message, ...details);
+      else onFull();
+    };
+  return {
+    debug: (message, ...details) => log.debug(message, ...details),
+    info: line("info"),
+    warn: line("warn"),
+    error: line("error"),
+  };
 }

@@ -1,5 +1,6 @@
 import { Cells } from "./cells.ts";
 import { decode, encode } from "./encoding.ts";
+import { identityOf } from "./holder.ts";
 import { type Logger, stderrLogger } from "./log.ts";
 import { type MappableFile, type MappingName, openFile } from "./mapping/index.ts";
 import { type Field, type Schema, sizeOf } from "./schema.ts";
@@ -15,11 +16,18 @@ export interface ObserverOptions<Name extends string = string> {
   readonly schema: Schema<Name>;
   /** Forces one way of mapping. */
   readonly mapping?: MappingName | undefined;
+  /** What {@link identityOf} says of the right file; any file is right by default. */
+  readonly identity?: string | undefined;
   /** User ids that the file may belong to. Default: the user of this process, and root. */
   readonly owners?: readonly number[] | undefined;
   /** Without a mapping: how often changes are written, in milliseconds. Default: 100. */
   readonly flushMs?: number | undefined;
   readonly log?: Logger | undefined;
+}
+
+/** There is a file at the path, but not the one that was meant. */
+export class DifferentFileError extends Error {
+  override readonly name: string = "DifferentFileError";
 }
 
 /**
@@ -75,6 +83,12 @@ export class Observer<Name extends string = string> {
     try {
       const owners = options.owners ?? [process.geteuid?.() ?? 0, 0];
       const status = file.status();
+      const { identity = identityOf(status) } = options;
+      if (identity !== identityOf(status)) {
+        throw new DifferentFileError(
+          `${what}: "${path}" is a different file than the supervisor's`,
+        );
+      }
       if (!status.isFile) throw new Error(`${what}: "${path}" is not a regular file`);
       if (status.linkCount !== 1) {
         throw new Error(`${what}: file has ${status.linkCount} links, it must have 1`);
@@ -111,6 +125,20 @@ export class Observer<Name extends string = string> {
   read(name: Name): number | bigint {
     const { type, offset } = this.#field(name);
     return decode(type, this.#cells.bytes.subarray(offset, offset + sizeOf(type)));
+  }
+
+  /**
+   * Moves the heartbeat: that the event loop runs is seen by that. Returns false where the segment
+   * has no room for it behind the fields.
+   *
+   * @internal
+   */
+  beat(): boolean {
+    const words = this.#cells.view(Uint32Array);
+    const index = this.schema.heartbeatOffset / 4;
+    if (index >= words.length) return false;
+    words[index] = words[index]! + 1;
+    return true;
   }
 
   /** Without a mapping: writes changes to the file, now. An error is logged, not thrown. */

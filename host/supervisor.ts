@@ -3,13 +3,14 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { resolve } from "node:path";
 import type { CallContext, Handler } from "./bus/bindings.ts";
-import { Connection } from "./bus/connection.ts";
+import { CONNECTION_LIMITS, Connection } from "./bus/connection.ts";
 import { RemoteError } from "./bus/errors.ts";
 import type { Options } from "./bus/messages.ts";
 import { ObjectReference, plain, symbol } from "./bus/values.ts";
 import { SUPERVISOR_VARIABLE } from "./directory.ts";
 import { exactJson } from "./exact_json.ts";
-import { type Logger, stderrLogger } from "./log.ts";
+import { LimitWatch, type SupervisorLimits, withDefaults } from "./limits.ts";
+import { budgeted, type Logger, stderrLogger } from "./log.ts";
 import { SelfProbe } from "./self_probe.ts";
 import { type Access, listen } from "./unix_socket.ts";
 import { rowsFromWire, statusToWire } from "./wire.ts";
@@ -20,16 +21,26 @@ export interface Monitor {
   /** Takes possession of what the monitor needs, once the supervisor owns its socket. */
   open?(): Promise<void>;
   register(controller: WorkerController): Promise<void> | void;
-  /** The worker's connection is gone. */
-  remove(controller: WorkerController): void;
+  /** The worker's connection is gone. To return false says that it was never counted. */
+  remove(controller: WorkerController): unknown;
   /** The worker has said that it will not write any more. `remove` follows. */
   unregister?(controller: WorkerController): void;
   /** `{ type, data }`, with `data` of two levels: `{ service: { field: value } }`. */
   status(options?: { bigint?: boolean }): { readonly type: string; readonly data: object };
   /** The status as exact JSON text. */
   statusText?(options: { totals: boolean; byWorker: boolean }): string;
+  /** How often each limit of its own was reached. */
+  readonly limitsReached?: Readonly<Record<string, number>>;
   close?(): Promise<void> | void;
 }
+
+const LIMITS: Required<SupervisorLimits> = {
+  ...CONNECTION_LIMITS,
+  connections: 20_000,
+  workers: 16_384,
+  registrations: 10,
+  logLines: 1000,
+};
 
 export interface SupervisorOptions {
   /** Path of the socket; `supervisor.ipc` in the working folder by default. */
@@ -41,6 +52,8 @@ export interface SupervisorOptions {
   groupId?: number | undefined;
   /** How often the supervisor checks that it can be reached; 5000 by default, 0 for never. */
   probeMs?: number | undefined;
+  /** What peers may cost; {@link Supervisor.limitsReached} counts how often they wanted more. */
+  limits?: SupervisorLimits | undefined;
   log?: Logger | undefined;
 }
 
@@ -62,6 +75,8 @@ interface Peer {
   readonly controller: WorkerController;
   /** Answers calls that clients make to this worker. */
   readonly forward: Handler;
+  /** It has said that it will not write any more. */
+  saidGoodbye: boolean;
 }
 
 /**
@@ -78,6 +93,8 @@ export class Supervisor {
   readonly socket: string;
   readonly #monitors: readonly Monitor[];
   readonly #log: Logger;
+  readonly #limits: Required<SupervisorLimits>;
+  readonly #watch: LimitWatch<keyof SupervisorLimits>;
   readonly #server: Server;
   readonly #connections: Set<Connection> = new Set();
   /** Registered workers by id. */
@@ -88,10 +105,16 @@ export class Supervisor {
   #probe: SelfProbe | null = null;
   #closing: Promise<void> | null = null;
 
-  private constructor({ socket = "supervisor.ipc", monitors = [], log }: SupervisorOptions) {
+  private constructor(options: SupervisorOptions) {
+    const { socket = "supervisor.ipc", monitors = [], limits, log = stderrLogger } = options;
     this.socket = resolve(socket);
     this.#monitors = monitors;
-    this.#log = log ?? stderrLogger;
+    this.#limits = withDefaults(limits, LIMITS);
+    const { logLines } = this.#limits;
+    this.#watch = new LimitWatch(Object.keys(LIMITS) as (keyof SupervisorLimits)[], log);
+    this.#log = budgeted(log, logLines, () => {
+      this.#watch.reached("logLines", `More than ${logLines} log lines in 10 s: left some out`);
+    });
     this.#server = createServer({ allowHalfOpen: true }, (peer) => this.#accept(peer));
   }
 
@@ -100,7 +123,8 @@ export class Supervisor {
    * anything of the first.
    *
    * @throws {Error} when another supervisor listens on the socket or owns a monitor's file.
-   * @throws {RangeError} when the path is longer than a socket path can be.
+   * @throws {RangeError} when the path is longer than a socket path can be, or a limit is not a
+   * positive whole number.
    */
   static async listen(options: SupervisorOptions = {}): Promise<Supervisor> {
     if (process.platform === "win32") {
@@ -124,6 +148,17 @@ export class Supervisor {
   /** What a worker process needs in its environment to find this supervisor. */
   get env(): { [SUPERVISOR_VARIABLE]: string } {
     return { [SUPERVISOR_VARIABLE]: this.socket };
+  }
+
+  /** How often each limit was reached, those of the monitors included. */
+  get limitsReached(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = this.#watch.counts;
+    for (const { limitsReached = {} } of this.#monitors) {
+      for (const [name, count] of Object.entries(limitsReached)) {
+        counts[name] = (counts[name] ?? 0) + count;
+      }
+    }
+    return counts;
   }
 
   /** Ids of all registered workers, also of those that no monitor could set up. */
@@ -160,11 +195,20 @@ export class Supervisor {
   }
 
   #accept(socket: Socket): void {
+    const { connections } = this.#limits;
+    if (this.#connections.size >= connections) {
+      this.#watch.reached("connections", `Closed a connection: there are ${connections} already`);
+      socket.destroy();
+      return;
+    }
     let peer: Peer | null = null;
+    const isTooFast = rateLimit(this.#limits.registrations);
     const connection = new Connection({
       socket,
       accepting: true,
       log: this.#log,
+      limits: this.#limits,
+      onLimit: (limit, message) => this.#watch.reached(limit, message),
       onClose: (reason) => {
         this.#connections.delete(connection);
         if (peer !== null) this.#remove(peer, reason);
@@ -173,7 +217,19 @@ export class Supervisor {
     this.#connections.add(connection);
     connection.bind("supervisor", {
       register: async (positional, options) => {
+        if (isTooFast()) {
+          const { registrations } = this.#limits;
+          const reason = `more than ${registrations} registrations in a second`;
+          this.#watch.reached("registrations", `Disconnected ${connection.label}: ${reason}`);
+          connection.close(reason);
+          throw new RemoteError(reason);
+        }
         if (peer !== null) throw new RemoteError("Already registered");
+        const { workers } = this.#limits;
+        if (this.#peers.size >= workers) {
+          this.#watch.reached("workers", `Refused a worker: there are ${workers} already`);
+          throw new RemoteError(`Cannot register: there are ${workers} workers already`);
+        }
         peer = this.#makePeer(connection, positional[0] ?? null, options);
         await this.#register(peer);
         return peer.controller.id;
@@ -186,6 +242,7 @@ export class Supervisor {
       status_json: (_, { totals, by_worker: byWorker }) =>
         this.statusText({ totals: totals === true, byWorker: byWorker === true }),
       keys: () => this.keys(),
+      limits_reached: () => this.limitsReached,
       "[]": (positional) => {
         if (positional.length !== 1) {
           const message = `wrong number of arguments (given ${positional.length}, expected 1)`;
@@ -231,7 +288,7 @@ export class Supervisor {
     connection.patient = true;
     const forward: Handler = (positional, keywords, context) =>
       forwardCall(connection, target, positional, keywords, context);
-    return { controller, forward };
+    return { controller, forward, saidGoodbye: false };
   }
 
   async #register(peer: Peer): Promise<void> {
@@ -247,7 +304,9 @@ export class Supervisor {
     }
   }
 
-  #unregister({ controller }: Peer): void {
+  #unregister(peer: Peer): void {
+    const { controller } = peer;
+    peer.saidGoodbye = true;
     for (const monitor of this.#monitors) {
       try {
         monitor.unregister?.(controller);
@@ -257,16 +316,22 @@ export class Supervisor {
     }
   }
 
-  #remove({ controller }: Peer, reason: string): void {
-    this.#peers.delete(controller.id);
+  #remove({ controller, saidGoodbye }: Peer, reason: string): void {
+    const { id, processId } = controller;
+    this.#peers.delete(id);
+    let wasCounted = saidGoodbye || this.#monitors.length === 0;
     for (const monitor of this.#monitors) {
       try {
-        monitor.remove(controller);
+        if (monitor.remove(controller) !== false) wasCounted = true;
       } catch (error) {
-        this.#log.error(`Error removing worker ${controller.id}`, error);
+        wasCounted = true;
+        this.#log.error(`Error removing worker ${id}`, error);
       }
     }
-    this.#log.info(`Removed worker ${controller.id}`, { process_id: controller.processId, reason });
+    // After a goodbye it does not matter which side noticed the end first, and how. One that was
+    // refused comes again and again; the refusal was said.
+    const details = { process_id: processId, reason: saidGoodbye ? "it said goodbye" : reason };
+    this.#log[wasCounted ? "info" : "debug"](`Removed worker ${id}`, details);
   }
 
   /** Closes the connections, the monitors and the socket. Workers go on counting by themselves. */
@@ -293,6 +358,20 @@ export class Supervisor {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** Says whether a call is one more than `perSecond` in the second that began with an earlier one. */
+function rateLimit(perSecond: number): () => boolean {
+  let start = Number.NEGATIVE_INFINITY;
+  let count = 0;
+  return () => {
+    const now = performance.now();
+    if (now - start >= 1000) {
+      start = now;
+      count = 0;
+    }
+    return ++count > perSecond;
+  };
 }
 
 /** A client calls a worker: the supervisor stands between, as in the original. */

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, linkSync, lstatSync, mkdirSync, rmSync, unlinkSync } from "node:fs";
 import { connect, type Server } from "node:net";
 import { basename, dirname, join } from "node:path";
+import { cannot, kindOf } from "./directory.ts";
 
 /** Bytes a socket path can have: one less than `sun_path`, for its final zero. */
 export const LONGEST_SOCKET_PATH: number = process.platform === "darwin" ? 103 : 107;
@@ -46,7 +47,7 @@ export async function listen(server: Server, path: string, access: Access): Prom
     if (!tryLink(ownPath, path)) await replaceStale(ownPath, path);
   } catch (error) {
     server.close();
-    throw error;
+    throw cannot("listen on", path, error);
   }
   unlinkSync(ownPath);
   const { ino } = lstatSync(path, { bigint: true });
@@ -83,9 +84,21 @@ function tryLink(existing: string, path: string): boolean {
   }
 }
 
-/** Sets permissions and group of a path that we own. */
+/**
+ * Sets permissions and group of a path that we own.
+ *
+ * @throws {Error} when this user is not in the group.
+ */
 export function grant(path: string, { mode, groupId }: Access): void {
-  if (groupId !== undefined) chownSync(path, -1, groupId);
+  try {
+    if (groupId !== undefined) chownSync(path, -1, groupId);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") throw error;
+    const user = process.geteuid?.();
+    throw new Error(
+      `Cannot hand socket and file to group ${groupId}: user ${user} is not in that group`,
+    );
+  }
   chmodSync(path, mode);
 }
 
@@ -108,7 +121,9 @@ async function replaceStale(ownPath: string, path: string): Promise<void> {
   try {
     const found = lstatSync(path, { throwIfNoEntry: false });
     if (found !== undefined && !found.isSocket()) {
-      throw new Error(`Cannot listen on "${path}": something that is not a socket is in its place`);
+      throw new Error(
+        `Cannot listen on "${path}": something that is not a socket is in its place, ${kindOf(found)}`,
+      );
     }
     if (found !== undefined && (await answers(path))) {
       throw new Error(`Cannot listen on "${path}": another supervisor is listening there`);

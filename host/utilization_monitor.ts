@@ -5,11 +5,24 @@ import { dirname, resolve } from "node:path";
 import { DETACHED, LIVE } from "../assembly/layout.ts";
 import { exactJson } from "./exact_json.ts";
 import { FileLock } from "./file_lock.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { type ProcessTable, startTimeOf } from "./holder.ts";
 import { IntervalLoop } from "./interval_loop.ts";
-import { type Logger, stderrLogger } from "./log.ts";
+import { Journal } from "./journal.ts";
+import type { JournalState } from "./journal_state.ts";
+import { LimitWatch, type MonitorLimits, withDefaults } from "./limits.ts";
+import { budgeted, type Logger, stderrLogger } from "./log.ts";
 import type { MappingName } from "./mapping/index.ts";
 import { Membership } from "./membership.ts";
-import type { Sample, SampleOptions, Status, StatusOptions, WorkerSample } from "./sample.ts";
+import { findPredecessor, journalHeader, restore } from "./predecessor.ts";
+import type {
+  AsNumbers,
+  Sample,
+  SampleOptions,
+  Status,
+  StatusOptions,
+  WorkerSample,
+} from "./sample.ts";
 import { SegmentAllocator, type SegmentAllocatorOptions } from "./segment_allocator.ts";
 import { Services } from "./services.ts";
 import { grant } from "./unix_socket.ts";
@@ -27,17 +40,44 @@ export interface UtilizationMonitorOptions extends SegmentAllocatorOptions {
    * cannot be seen from here; 60 000 by default.
    */
   leaseMs?: number | undefined;
-  /** Services whose totals are kept, those without workers included; 1024 by default. */
-  maxServices?: number | undefined;
+  /** What workers may make this monitor remember; see {@link UtilizationMonitor.limitsReached}. */
+  limits?: MonitorLimits | undefined;
+  /**
+   * How long the event loop of a worker may stand still before it is called stalled; by default
+   * twice the interval of its heartbeat and 1000. Never less than twice the interval.
+   */
+  stalledAfterMs?: number | undefined;
+  /**
+   * Keeps `<path>.journal`, by which the next supervisor goes on with the file and all totals, and
+   * by which `utilization inspect` reads the file without a supervisor; true by default.
+   */
+  journal?: boolean | undefined;
   /** Group id that the file is handed to. */
   groupId?: number | undefined;
+  /**
+   * The processes that workers may be; the system's by default.
+   *
+   * @internal
+   */
+  processes?: ProcessTable | undefined;
   log?: Logger | undefined;
+}
+
+/** What there is while the file is open. */
+interface Parts {
+  readonly allocator: SegmentAllocator;
+  readonly services: Services;
+  readonly membership: Membership;
+  readonly heartbeats: Heartbeats;
+  readonly journal: Journal | null;
 }
 
 /** Timers of 2^31 ms and more fire at once. */
 const LONGEST_INTERVAL = 2_147_483;
 
-const EMPTY: Sample = Object.freeze(Object.create(null));
+const LIMITS: Required<MonitorLimits> = { services: 1024, fields: 65_536, logLines: 1000 };
+
+const EMPTY: Sample<never> = Object.freeze(Object.create(null));
 /** statfs types of file systems that live in memory: tmpfs and ramfs. */
 const MEMORY_FILE_SYSTEMS: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
@@ -61,18 +101,22 @@ export class UtilizationMonitor {
   readonly interval: number;
   readonly #options: UtilizationMonitorOptions;
   readonly #log: Logger;
+  /** For what workers do. */
+  readonly #workerLog: Logger;
+  readonly #limits: Required<MonitorLimits>;
+  readonly #watch: LimitWatch<keyof MonitorLimits>;
   #opening: Promise<void> | null = null;
   readonly #closing = new AbortController();
   #lock: FileLock | null = null;
-  #parts: { allocator: SegmentAllocator; services: Services; membership: Membership } | null = null;
+  #parts: Parts | null = null;
   /** What is wrong with the file now, so that it is said once. */
   #complaint: string | null = null;
 
   /**
    * Touches nothing yet: the file is created by {@link open}.
    *
-   * @throws {RangeError} when the segment size is not a positive multiple of 64, or the interval
-   * not a positive number.
+   * @throws {RangeError} when the segment size is not a positive multiple of 64, the interval not
+   * a positive number, or a limit not a positive whole number.
    */
   constructor(options: UtilizationMonitorOptions = {}) {
     const { segmentSize = 512, interval = 10 } = options;
@@ -90,6 +134,12 @@ export class UtilizationMonitor {
     this.interval = interval;
     this.#options = options;
     this.#log = options.log ?? stderrLogger;
+    this.#limits = withDefaults(options.limits, LIMITS);
+    const { logLines } = this.#limits;
+    this.#watch = new LimitWatch(Object.keys(LIMITS) as (keyof MonitorLimits)[], this.#log);
+    this.#workerLog = budgeted(this.#log, logLines, () => {
+      this.#watch.reached("logLines", `More than ${logLines} log lines in 10 s: left some out`);
+    });
   }
 
   /** Bytes of a segment. */
@@ -117,6 +167,11 @@ export class UtilizationMonitor {
     return this.#parts?.membership.departures.detachedCount ?? 0;
   }
 
+  /** How often each limit was reached. */
+  get limitsReached(): Readonly<Record<keyof MonitorLimits, number>> {
+    return this.#watch.counts;
+  }
+
   /**
    * Takes the file into possession and creates it. A `Supervisor` calls this once it owns its
    * socket; `register` calls it otherwise. Later calls do nothing.
@@ -135,13 +190,27 @@ export class UtilizationMonitor {
 
   async #open(): Promise<void> {
     this.#lock = await FileLock.acquire(this.path);
-    const { groupId, mode = 0o600, maxServices = 1024 } = this.#options;
-    const log = this.#log;
+    const { groupId, mode = 0o600 } = this.#options;
+    const log = this.#workerLog;
+    const { path, segmentSize } = this;
+    const isKept = this.#options.journal ?? true;
     let allocator: SegmentAllocator | undefined;
+    let journal: Journal | null = null;
+    let isNew = false;
     try {
-      allocator = new SegmentAllocator(this.path, { reuseDelayMs: 1000, ...this.#options });
-      grant(this.path, { mode, groupId });
-      const services = new Services(allocator, maxServices, log);
+      const predecessor = isKept ? findPredecessor(path, segmentSize, log) : null;
+      isNew = predecessor === null;
+      const options = { reuseDelayMs: 1000, ...this.#options };
+      allocator = new SegmentAllocator(path, options, predecessor?.file);
+      grant(path, { mode, groupId });
+      if (isKept) {
+        const start = startTimeOf(process.pid);
+        const header = journalHeader(allocator.file.inode, segmentSize, start);
+        journal = new Journal(path, { header, state: predecessor?.state, mode, groupId, log });
+      }
+      const services = new Services(allocator, this.#limits, log, journal, (limit, message) =>
+        this.#watch.reached(limit, message),
+      );
       const { setupTimeoutMs = 5000, leaseMs = 60_000 } = this.#options;
       const membership = new Membership({
         path: this.path,
@@ -149,17 +218,37 @@ export class UtilizationMonitor {
         services,
         setupTimeoutMs,
         leaseMs,
+        processes: this.#options.processes,
+        journal,
         log,
       });
-      this.#parts = { allocator, services, membership };
+      const { stalledAfterMs } = this.#options;
+      const { live } = membership;
+      const heartbeats = new Heartbeats({ allocator, live, stalledAfterMs, log });
+      this.#parts = { allocator, services, membership, heartbeats, journal };
+      if (predecessor !== null) {
+        restore(predecessor.state, allocator, services, membership.departures);
+        this.#sayRestored(predecessor.state);
+      }
     } catch (error) {
-      allocator?.close({ unlink: true });
+      this.#parts?.heartbeats.close();
+      this.#parts = null;
+      // What an earlier supervisor left stays for another attempt.
+      journal?.close({ remove: isNew });
+      allocator?.close({ unlink: isNew });
       await this.#lock.release();
       this.#lock = null;
       throw error;
     }
     log.info(`Sharing "${this.path}" (mapping: ${this.mapping}, ${this.mappingReason})`);
     this.#warnOfDisk();
+  }
+
+  #sayRestored({ held, bases }: JournalState): void {
+    if (held.size + bases.size === 0) return;
+    this.#log.info(
+      `Going on where the last supervisor ended: totals of ${bases.size} services, ${held.size} workers to come back`,
+    );
   }
 
   #warnOfDisk(): void {
@@ -187,9 +276,12 @@ export class UtilizationMonitor {
     await this.#parts?.membership.register(controller);
   }
 
-  /** The worker's connection is gone. Its counters stay in the totals, exactly once. */
-  remove(controller: WorkerController): void {
-    this.#parts?.membership.remove(controller);
+  /**
+   * The worker's connection is gone. Its counters stay in the totals, exactly once. False if it was
+   * in no sample.
+   */
+  remove(controller: WorkerController): boolean {
+    return this.#parts?.membership.remove(controller) ?? false;
   }
 
   /** The worker will not write any more: like {@link remove}, without having to wait for its end. */
@@ -206,6 +298,8 @@ export class UtilizationMonitor {
   }
 
   /** The live workers' values, aggregated by service and field; the original's `as_json`. */
+  sample(options?: AsNumbers): Sample<number>;
+  sample(options?: SampleOptions): Sample;
   sample({ bigint = false }: SampleOptions = {}): Sample {
     return this.#gather(LIVE)?.sample(bigint) ?? EMPTY;
   }
@@ -214,6 +308,8 @@ export class UtilizationMonitor {
    * The counters of live, detached and retired workers by service: they never go backwards when a
    * worker dies. A service without workers stays, with `worker_count: 0`.
    */
+  totals(options?: AsNumbers): Sample<number>;
+  totals(options?: SampleOptions): Sample;
   totals({ bigint = false }: SampleOptions = {}): Sample {
     return this.#gather(LIVE, DETACHED)?.totals(bigint) ?? EMPTY;
   }
@@ -225,20 +321,27 @@ export class UtilizationMonitor {
     const { core, sampler, usedSize } = allocator;
     core.exports.reset();
     for (const list of lists) sampler.accumulate(services.groupIndices(), list, usedSize);
-    if (allocator.file.shrunk) {
+    const { shrunk, mapError } = allocator.file;
+    if (shrunk) {
       this.#complain(
         `"${this.path}" was truncated: reading it by file I/O, workers that map it will die`,
       );
+    } else if (mapError !== null) {
+      this.#complain(`Reading "${this.path}" by file I/O from now on: ${mapError}`);
     }
     return services;
   }
 
   /** The values of each live worker, in registration order. */
+  sampleByWorker(options?: AsNumbers): WorkerSample<number>[];
+  sampleByWorker(options?: SampleOptions): WorkerSample[];
   sampleByWorker({ bigint = false }: SampleOptions = {}): WorkerSample[] {
     if (this.#parts === null) return [];
-    const { allocator, membership } = this.#parts;
+    const { allocator, membership, heartbeats } = this.#parts;
+    heartbeats.look();
     const samples: WorkerSample[] = [];
-    for (const { controller, group, offset, holder } of membership.live.values()) {
+    for (const registration of membership.live.values()) {
+      const { controller, group, offset, holder } = registration;
       const { id, processId, state } = controller;
       const seen = holder.evidence === "mapping" ? "mmap" : "unknown";
       samples.push({
@@ -246,14 +349,26 @@ export class UtilizationMonitor {
         processId,
         service: serviceName(state),
         mapping: stateText(state, "mapping") ?? seen,
+        stalledFor: heartbeats.stalledFor(registration),
         data: allocator.decode(group.index, offset, group.fields, bigint),
       });
     }
     return samples;
   }
 
+  /**
+   * How many workers of each service are stalled: their event loop stands still, whatever they do
+   * instead. Services without such workers are left out.
+   */
+  stalled(): Record<string, number> {
+    if (this.#parts === null) return Object.create(null);
+    const { heartbeats } = this.#parts;
+    heartbeats.look();
+    return heartbeats.stalled();
+  }
+
   /** For `JSON.stringify`: plain numbers, integers beyond 2^53 rounded. */
-  toJSON(): Sample {
+  toJSON(): Sample<number> {
     return this.sample();
   }
 
@@ -263,11 +378,14 @@ export class UtilizationMonitor {
   }
 
   /** What a supervisor answers for this monitor, of one moment. `data` has the original's shape. */
+  status(options?: AsNumbers<StatusOptions>): Status<number>;
+  status(options?: StatusOptions): Status;
   status({ bigint = false, totals = false, byWorker = false }: StatusOptions = {}): Status {
     const services = totals ? this.#gather(LIVE, DETACHED) : this.#gather(LIVE);
     return {
       type: UtilizationMonitor.monitorType,
       data: services?.sample(bigint) ?? EMPTY,
+      stalled: this.stalled(),
       ...(totals && { totals: services?.totals(bigint) ?? EMPTY }),
       ...(byWorker && { workers: this.sampleByWorker({ bigint }) }),
     };
@@ -282,6 +400,7 @@ export class UtilizationMonitor {
     const members = [
       `"type":${JSON.stringify(UtilizationMonitor.monitorType)}`,
       `"data":${services?.sampleText() ?? "{}"}`,
+      `"stalled":${exactJson(this.stalled())}`,
     ];
     if (totals) members.push(`"totals":${services?.totalsText() ?? "{}"}`);
     if (byWorker) members.push(`"workers":${exactJson(this.sampleByWorker({ bigint: true }))}`);
@@ -289,7 +408,7 @@ export class UtilizationMonitor {
   }
 
   /** What a round does with its sample: it is logged. To be overridden. */
-  emit(metrics: Sample): void {
+  emit(metrics: Sample<number>): void {
     this.#log.info("Utilization:", { metrics });
   }
 
@@ -297,8 +416,8 @@ export class UtilizationMonitor {
    * Samples and emits, once at once and then `interval` seconds after each round. An error is
    * logged, and the loop goes on. Ends by `stop()`, by the signal, or with the monitor.
    */
-  run({ signal }: { signal?: AbortSignal } = {}): IntervalLoop<Sample> {
-    const round = (): Sample => {
+  run({ signal }: { signal?: AbortSignal } = {}): IntervalLoop<Sample<number>> {
+    const round = (): Sample<number> => {
       this.#complainIfUnlinked();
       const sample = this.sample();
       this.emit(sample);
@@ -328,14 +447,23 @@ export class UtilizationMonitor {
     this.#log.error(complaint);
   }
 
-  /** Ends the loops, and gives up and removes the file. Workers that map it go on in their mapping. */
+  /**
+   * Ends the loops and gives up the file. Workers that map it go on in their mapping. File and
+   * journal stay for the next supervisor, unless nobody has counted anything.
+   */
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     await this.#opening?.catch(() => {});
-    this.#parts?.membership.close();
-    this.#parts?.allocator.close({ unlink: true });
-    this.#parts = null;
+    if (this.#parts !== null) {
+      const { allocator, membership, heartbeats, journal } = this.#parts;
+      heartbeats.close();
+      membership.close();
+      const isLeft = journal !== null && !journal.state.isEmpty;
+      journal?.close({ remove: !isLeft });
+      allocator.close({ unlink: !isLeft });
+      this.#parts = null;
+    }
     await this.#lock?.release();
     this.#lock = null;
   }

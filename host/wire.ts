@@ -4,6 +4,12 @@ import { toException } from "./bus/errors.ts";
 import { plain, type RemoteException, RubySymbol, symbol } from "./bus/values.ts";
 import type { Row } from "./schema.ts";
 
+/**
+ * What a worker tells as `wire` in its state. With one number, either side may say more than the
+ * other knows (keys of maps, elements of arrays, arguments), which is then ignored.
+ */
+export const WIRE_VERSION = 1;
+
 /** The rows of a schema, to be sent. */
 export function rowsToWire(rows: readonly Row[]): unknown[] {
   return rows.map(([name, type, offset, options]) => {

@@ -3,8 +3,8 @@
 
 import { lstatSync } from "node:fs";
 import { connect as connectSocket } from "node:net";
-import { resolve } from "node:path";
-import { clearTimeout, setTimeout } from "node:timers";
+import { basename, dirname, join, resolve } from "node:path";
+import { clearInterval, clearTimeout, setInterval, setTimeout } from "node:timers";
 import { Connection } from "./bus/connection.ts";
 import { plain } from "./bus/values.ts";
 import { defaultSocket } from "./directory.ts";
@@ -12,17 +12,21 @@ import { startTimeOf } from "./holder.ts";
 import { type Logger, silentLogger, stderrLogger } from "./log.ts";
 import { type MappingName, selectMapping } from "./mapping/index.ts";
 import type { Metric } from "./metric.ts";
-import { Observer } from "./observer.ts";
+import { DifferentFileError, Observer, type ObserverOptions } from "./observer.ts";
 import { Registry } from "./registry.ts";
 import { Schema, type SchemaDefinition } from "./schema.ts";
 import { checkSocketPath } from "./unix_socket.ts";
-import { rowsToWire, symbolMap } from "./wire.ts";
+import { rowsToWire, symbolMap, WIRE_VERSION } from "./wire.ts";
 
 const FIRST_RETRY_MS = 20;
 const LONGEST_RETRY_MS = 1000;
-/** A supervisor that gave us no segment is asked again after this time. */
-const REFUSED_RETRY_MS = 5000;
+/** A supervisor that gave us no segment is asked again after this time, then less and less often. */
+const REFUSED_RETRY_MS = 2500;
+const LONGEST_REFUSED_RETRY_MS = 60_000;
 const GOODBYE_MS = 1000;
+const HEARTBEAT_MS = 500;
+/** A timer of more fires at once. */
+const LONGEST_HEARTBEAT_MS = 0x7fffffff;
 
 export interface WorkerOptions<Name extends string = string> {
   /** The service this process belongs to. */
@@ -43,6 +47,11 @@ export interface WorkerOptions<Name extends string = string> {
   owners?: readonly number[] | undefined;
   /** Without a mapping: how often values are written to the file; 100 by default. */
   flushMs?: number | undefined;
+  /**
+   * How often the event loop shows that it runs; 500 by default. With 0 it does not, and this
+   * worker is never called stalled.
+   */
+  heartbeatMs?: number | undefined;
   log?: Logger | undefined;
 }
 
@@ -60,13 +69,26 @@ export class Worker<Name extends string = string> {
   #connection: Connection | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #retryMs = FIRST_RETRY_MS;
+  #refusedRetryMs = REFUSED_RETRY_MS;
   #running = false;
   /** What came of this connection: whether its supervisor gave us a segment, and we took it. */
   #place: "none" | "taken" | "refused" = "none";
   #id: number | null = null;
   #said = "";
+  readonly #heartbeatMs: number;
+  /** Runs from the first segment on. */
+  #heartbeat: ReturnType<typeof setInterval> | null = null;
+  #saidNoRoom = false;
 
+  /** @throws {RangeError} when the interval of the heartbeat is none that a timer can have. */
   constructor(options: WorkerOptions<Name>) {
+    const { heartbeatMs = HEARTBEAT_MS } = options;
+    if (!(heartbeatMs === 0 || (heartbeatMs >= 1 && heartbeatMs <= LONGEST_HEARTBEAT_MS))) {
+      throw new RangeError(
+        `Cannot use heartbeatMs ${heartbeatMs}: must be 0, or from 1 to ${LONGEST_HEARTBEAT_MS}`,
+      );
+    }
+    this.#heartbeatMs = heartbeatMs;
     this.#options = options;
     this.registry = options.registry;
     this.socket = resolve(options.socket ?? defaultSocket());
@@ -171,24 +193,36 @@ export class Worker<Name extends string = string> {
   #state(): Map<unknown, unknown> {
     const { name, state, mapping } = this.#options;
     const own = {
+      wire: WIRE_VERSION,
       name,
       incarnation: this.registry.incarnation,
       start_time: startTime(),
       mapping: selectMapping(mapping).mapping,
+      heartbeat: this.#heartbeatMs === 0 ? null : this.#heartbeatToWire(),
     };
     const known = Object.entries({ ...state, ...own }).filter(([, value]) => value != null);
     return symbolMap(Object.fromEntries(known));
   }
 
+  /** Where the supervisor will find the heartbeat, and how often it moves in the file at least. */
+  #heartbeatToWire(): Map<unknown, unknown> {
+    const { flushMs = 0 } = this.#options;
+    return symbolMap({
+      offset: this.registry.schema.heartbeatOffset,
+      interval_ms: Math.max(this.#heartbeatMs, flushMs),
+    });
+  }
+
   /** The supervisor tells us our place: we move there, and answer with our schema. */
   #setup(place: readonly unknown[], owner: number): unknown {
-    const [path, size, offset] = place.map(plain);
+    const [path, size, offset, identity] = place.map(plain);
     if (typeof path !== "string" || typeof size !== "number" || typeof offset !== "number") {
       throw new TypeError("path, segment size and offset expected");
     }
     const { mapping, requireMapping, flushMs, owners = [] } = this.#options;
-    const observer = Observer.open({
+    const observer = this.#open({
       path,
+      identity: typeof identity === "string" ? identity : undefined,
       size,
       offset,
       schema: this.registry.schema,
@@ -204,10 +238,47 @@ export class Worker<Name extends string = string> {
     // There is no way back: as soon as the supervisor has our answer, the old segment may become
     // another worker's. Until then it keeps what we had counted.
     const previous = this.registry.observer;
+    this.#startHeartbeat(observer);
     this.registry.attach(observer);
     previous?.close();
     this.#place = "taken";
     return rowsToWire(this.registry.schema.toRows());
+  }
+
+  /**
+   * A shared folder may have another path here than at the supervisor: then the file is beside the
+   * socket, as it is there.
+   */
+  #open(options: ObserverOptions<Name>): Observer<Name> {
+    try {
+      return Observer.open(options);
+    } catch (error) {
+      const isElsewhere =
+        error instanceof DifferentFileError ||
+        ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
+      const path = join(dirname(this.socket), basename(options.path));
+      if (!isElsewhere || path === options.path) throw error;
+      try {
+        return Observer.open({ ...options, path });
+      } catch (other) {
+        const { message } = error as Error;
+        throw new Error(`${message}, nor can the file beside the socket be used`, { cause: other });
+      }
+    }
+  }
+
+  /** The first beat is in the segment before the supervisor has our answer. */
+  #startHeartbeat(observer: Observer<Name>): void {
+    if (this.#heartbeatMs === 0) return;
+    if (observer.beat()) {
+      this.#heartbeat ??= setInterval(() => this.registry.observer?.beat(), this.#heartbeatMs);
+      this.#heartbeat.unref();
+    } else if (!this.#saidNoRoom) {
+      this.#saidNoRoom = true;
+      this.#log.warn(
+        `The fields leave no room for a heartbeat in the segment: supervisor at "${this.socket}" cannot see whether this worker is stalled`,
+      );
+    }
   }
 
   #refuse(error: unknown): void {
@@ -225,9 +296,10 @@ export class Worker<Name extends string = string> {
     if (this.#place !== "taken") {
       if (this.#place === "none")
         this.#say("warn", `Supervisor at "${this.socket}" gave no segment, asking again later`);
-      this.#reconnect(connection, REFUSED_RETRY_MS);
+      this.#reconnect(connection);
       return;
     }
+    this.#refusedRetryMs = REFUSED_RETRY_MS;
     this.#id = typeof id === "number" ? id : null;
     this.#retryMs = FIRST_RETRY_MS;
     this.#say("info", `Registered with supervisor at "${this.socket}" (mapping: ${this.mapping})`);
@@ -236,14 +308,15 @@ export class Worker<Name extends string = string> {
   #refused(connection: Connection, error: unknown): void {
     if (connection.closed) return;
     this.#sayError(error);
-    this.#reconnect(connection, REFUSED_RETRY_MS);
+    this.#reconnect(connection);
   }
 
   /** A registration cannot be repeated on the same connection. */
-  #reconnect(connection: Connection, delayMs: number): void {
+  #reconnect(connection: Connection): void {
     this.#connection = null;
     connection.close();
-    this.#retry(delayMs * (0.5 + Math.random() / 2));
+    this.#retry(this.#refusedRetryMs * (0.5 + Math.random() / 2));
+    this.#refusedRetryMs = Math.min(this.#refusedRetryMs * 2, LONGEST_REFUSED_RETRY_MS);
   }
 
   #disconnected(connection: Connection, reason: string): void {
@@ -284,6 +357,8 @@ export class Worker<Name extends string = string> {
     if (!this.#running) return;
     this.#running = false;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#heartbeat !== null) clearInterval(this.#heartbeat);
+    this.#heartbeat = null;
     const connection = this.#connection;
     this.#connection = null;
     const { observer } = this.registry;

@@ -7,11 +7,18 @@ export interface WorkerProxy {
   /**
    * Tells the worker to write its values into `segmentSize` bytes at `offset` of the file at
    * `path`, and resolves to its schema: rows of `[name, type, offset]`, or nothing useful.
+   * `identity` tells the file from others that a container may have at that path; a worker that has
+   * told an incarnation gets it.
    *
    * Rejects with a `RemoteError` when the worker answered with an error, and so does not use the
    * segment; with anything else when it is not known what the worker does.
    */
-  setupUtilizationObserver(path: string, segmentSize: number, offset: number): Promise<unknown>;
+  setupUtilizationObserver(
+    path: string,
+    segmentSize: number,
+    offset: number,
+    identity?: string,
+  ): Promise<unknown>;
 }
 
 /** One registered worker, as a supervisor knows it. */
@@ -22,7 +29,7 @@ export interface WorkerController {
   readonly processId: number | null;
   /**
    * As the worker told it. `name` is its service; our own workers add `incarnation` (random id of
-   * their registry), `start_time` (ticks after boot) and `mapping`.
+   * their registry), `start_time` (ticks after boot), `mapping` and `wire` (what they speak).
    */
   readonly state: Readonly<Record<string, unknown>>;
   /** Null for a worker that cannot be asked for metrics. */

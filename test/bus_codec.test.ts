@@ -405,9 +405,17 @@ describe("encodeValues() and decodeValues()", () => {
       assert.equal(roundTrip(`\u{d800}${tail}`), `\u{fffd}${tail}`);
       assert.deepEqual(roundTrip(symbol(`\u{d800}${tail}`)), symbol(`\u{fffd}${tail}`));
     }
-    // A lone surrogate in three bytes, as a string and as a key.
+    // A lone surrogate in three bytes, as a string and as a key, where none of them is text.
     assert.deepEqual(decodeValues(bytes("a3 eda080")), ["\u{fffd}"]);
-    assert.deepEqual(decodeValues(bytes("81 a3 eda080 00")), [received({ "\u{fffd}": 0 })]);
+    assert.deepEqual(decodeValues(bytes("81 a3 eda080 00")), [
+      received({ "\u{fffd}\u{fffd}\u{fffd}": 0 }),
+    ]);
+  });
+
+  it("reads a key that ends within a character from its own bytes alone", () => {
+    const key = "\u{fffd}";
+    assert.deepEqual(decodeValues(bytes("81 a1 e0 a2 73 65")), [received({ [key]: "se" })]);
+    assert.deepEqual(decodeValues(bytes("81 a1 e0 01")), [received({ [key]: 1 })]);
   });
 
   it("keep arrays and maps of every length", () => {

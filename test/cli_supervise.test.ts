@@ -18,7 +18,8 @@ describe("utilization supervise", () => {
       const dir = temporaryFolder(t);
       const cli = startCli(t, ["supervise", "--dir", dir, "--interval", "50ms"]);
       await cli.until("three lines", () => cli.lines.length >= 3);
-      assert.deepEqual(readdirSync(dir).sort(), ["default.ipc", "default.shm", "default.shm.lock"]);
+      const shared = ["default.shm", "default.shm.journal", "default.shm.lock"];
+      assert.deepEqual(readdirSync(dir).sort(), ["default.ipc", ...shared]);
       cli.signal(signal);
       const { code, stdout, stderr } = await cli.exit;
       assert.equal(code, 0, stderr);
@@ -26,8 +27,9 @@ describe("utilization supervise", () => {
       for (const text of stdout.trimEnd().split("\n")) {
         const { time, ...rest } = JSON.parse(text) as Line;
         assert.equal(new Date(time).toISOString(), time);
-        assert.deepEqual(rest, { type: "utilization_monitor", data: {}, totals: {} });
-        assert.deepEqual(Object.keys(JSON.parse(text)), ["time", "type", "data", "totals"]);
+        assert.deepEqual(rest, { type: "utilization_monitor", data: {}, stalled: {}, totals: {} });
+        const keys = Object.keys(JSON.parse(text));
+        assert.deepEqual(keys, ["time", "type", "data", "stalled", "totals"]);
       }
       assert.match(stderr, /INFO Listening on "/);
     });
@@ -94,7 +96,12 @@ describe("utilization supervise", () => {
       second.stderr,
       /^utilization: Cannot own shared file "[^"]*": another supervisor/m,
     );
-    assert.deepEqual(readdirSync(dir).sort(), ["a.ipc", "shared.shm", "shared.shm.lock"]);
+    assert.deepEqual(readdirSync(dir).sort(), [
+      "a.ipc",
+      "shared.shm",
+      "shared.shm.journal",
+      "shared.shm.lock",
+    ]);
   });
 
   it("gives socket and file the mode that it is told", async (t) => {

@@ -11,6 +11,7 @@ import type { UtilizationMonitor } from "../host/utilization_monitor.ts";
 /** A monitor of one service with a counter and a gauge. */
 class FakeMonitor {
   counters: bigint[] = [10n, 20n];
+  stalledFor: (number | null)[] = [0, null];
 
   sample(): Sample {
     const requests_total = this.counters.reduce((sum, value) => sum + value, 0n);
@@ -31,6 +32,7 @@ class FakeMonitor {
       processId: 5000 + index,
       service: "web",
       mapping: "koffi",
+      stalledFor: this.stalledFor[index]!,
       data: { requests_total, requests_active: 3n },
     }));
   }
@@ -43,8 +45,6 @@ function reader(monitor: FakeMonitor, now: () => number): FrameReader {
 function textOf(lines: readonly Line[]): string[] {
   return lines.map((line) => paint(line, 80, false).trimEnd());
 }
-
-const NO_MARKS: ReadonlyMap<number, string> = new Map();
 
 describe("FrameReader", () => {
   it("gives counters of all workers there ever were, and rates from the second frame on", () => {
@@ -66,13 +66,20 @@ describe("FrameReader", () => {
     );
     assert.deepEqual([...web!.rates], []);
     assert.equal(web!.workerCount, 2);
+    assert.equal(web!.stalledCount, 0);
 
     monitor.counters = [16n, 20n];
+    monitor.stalledFor = [2.5, null];
     now += 500;
     const second = frames.read().services[0]!;
     assert.deepEqual([...second.rates], [["requests_total", 12]]);
     const rates = second.workers.map((worker) => worker.rates.get("requests_total"));
     assert.deepEqual(rates, [12, 0]);
+    assert.equal(second.stalledCount, 1);
+    assert.deepEqual(
+      second.workers.map(({ stalledFor }) => stalledFor),
+      [2.5, null],
+    );
   });
 
   it("keeps the rate when it is asked again too soon", () => {
@@ -102,6 +109,7 @@ describe("renderTable()", () => {
       {
         name: "web",
         workerCount: 2,
+        stalledCount: 0,
         values: new Map<string, number | bigint>([
           ["requests_total", 12_345_678n],
           ["load", 0.5],
@@ -110,6 +118,7 @@ describe("renderTable()", () => {
         workers: [5001, 5002].map((processId, index) => ({
           id: index,
           processId,
+          stalledFor: 0,
           values: new Map<string, number | bigint>([
             ["requests_total", 6_000n],
             ["load", 0.25],
@@ -117,12 +126,19 @@ describe("renderTable()", () => {
           rates: new Map<string, number>(),
         })),
       },
-      { name: "a\u001b[2J", workerCount: 1, values: new Map(), rates: new Map(), workers: [] },
+      {
+        name: "a\u001b[2J",
+        workerCount: 1,
+        stalledCount: 0,
+        values: new Map(),
+        rates: new Map(),
+        workers: [],
+      },
     ],
   };
 
   it("aligns numbers to the right, with separators", () => {
-    const lines = textOf(renderTable(frame, { marks: NO_MARKS, columns: 80, rows: 24 }));
+    const lines = textOf(renderTable(frame, { columns: 80, rows: 24 }));
     assert.deepEqual(lines, [
       "                      requests",
       "service, workers         total        /s    load",
@@ -134,31 +150,40 @@ describe("renderTable()", () => {
     ]);
   });
 
-  it("marks workers", () => {
-    const marks = new Map([[5002, "blocked"]]);
-    const lines = renderTable(frame, { marks, columns: 80, rows: 24 });
-    assert.match(textOf(lines)[4]!, /^ {2}pid 5002 blocked +6,000/);
-    assert.equal(
-      lines[4]!.some(({ style }) => style === "alert"),
-      true,
-    );
+  it("marks stalled workers, and counts them", () => {
+    const [web] = frame.services;
+    const [first, second] = web!.workers;
+    const workers = [
+      { ...first!, stalledFor: null },
+      { ...second!, stalledFor: 12.7 },
+    ];
+    const stalled = { ...frame, services: [{ ...web!, stalledCount: 1, workers }] };
+    const lines = renderTable(stalled, { columns: 80, rows: 24 });
+    const alerts = lines.map((line) => line.some(({ style }) => style === "alert"));
+    assert.deepEqual(alerts, [false, false, true, false, true]);
+    assert.match(textOf(lines)[2]!, /^web {2}2 workers, 1 stalled +12,345,678/);
+    assert.match(textOf(lines)[3]!, /^ {2}pid 5001 +6,000/);
+    assert.match(textOf(lines)[4]!, /^ {2}pid 5002 stalled 12 s +6,000/);
   });
 
-  it("counts the workers for which there are no lines, but shows marked ones", () => {
-    const marks = new Map([[5040, "blocked"]]);
+  it("counts the workers for which there are no lines, but shows stalled ones", () => {
     const worker = frame.services[0]!.workers[0]!;
-    const workers = Array.from({ length: 50 }, (_, i) => ({ ...worker, processId: 5000 + i }));
+    const workers = Array.from({ length: 50 }, (_, i) => ({
+      ...worker,
+      processId: 5000 + i,
+      stalledFor: i === 40 ? 3 : 0,
+    }));
     const many = { ...frame, services: [{ ...frame.services[0]!, workers }] };
-    const lines = textOf(renderTable(many, { marks, columns: 80, rows: 10 }));
+    const lines = textOf(renderTable(many, { columns: 80, rows: 10 }));
     assert.equal(lines.length, 10);
-    assert.match(lines[3]!, /pid 5040 blocked/);
+    assert.match(lines[3]!, /pid 5040 stalled 3 s/);
     assert.equal(lines.at(-1), "  and 44 more");
-    assert.equal(renderTable(many, { marks, columns: 80, rows: 1000 }).length, 53);
+    assert.equal(renderTable(many, { columns: 80, rows: 1000 }).length, 53);
   });
 
   it("gives up rates first, then columns, where there is no room", () => {
     for (const columns of [60, 45, 40, 30, 20]) {
-      const lines = textOf(renderTable(frame, { marks: NO_MARKS, columns, rows: 24 }));
+      const lines = textOf(renderTable(frame, { columns, rows: 24 }));
       for (const line of lines.slice(0, 5)) assert.ok(line.length <= Math.max(columns, 28), line);
       assert.match(lines[2]!, /12,345,678/);
       assert.equal(lines[1]!.includes("/s"), columns >= 40);

@@ -5,6 +5,7 @@ import { isRunning, type Process, runCli, startCli, until } from "./fixtures/cli
 import { temporaryFolder } from "./support/folder.ts";
 
 interface Line {
+  readonly stalled: Record<string, number>;
   readonly data: Record<string, Record<string, number>>;
   readonly totals: Record<string, Record<string, number>>;
 }
@@ -12,6 +13,7 @@ interface Line {
 interface WorkerLine {
   readonly processId: number;
   readonly mapping: string;
+  readonly stalledFor: number;
   readonly data: { readonly requests_total: number };
 }
 
@@ -100,6 +102,10 @@ describe("utilization demo", () => {
         return (await read()).data.requests_total > before.data.requests_total + 100;
       });
     }
+    await until("it to be stalled", async () => (await read()).stalledFor > 0);
+    const last = (): Line => JSON.parse(demo.lines.at(-1)!);
+    await demo.until("a line that says so", () => last().stalled.api === 1);
+    assert.match(demo.stderr, new RegExp(`pid ${blocked}, is stalled: no heartbeat for`));
     const ids = processIds(demo.stderr);
     assert.equal(ids.length, 5);
     assert.deepEqual(ids.filter(isRunning), ids);

@@ -190,10 +190,10 @@ describe("Supervisor, to the recorded frames of real Ruby workers and clients", 
     client.send(encodeMessage(invoke(1, symbol("supervisor"), "status_json", [], options)));
     const { result: text } = (await client.next()) as Message & { result: string };
     const [status] = JSON.parse(text);
-    assert.deepEqual(Object.keys(status), ["type", "data", "totals", "workers"]);
+    assert.deepEqual(Object.keys(status), ["type", "data", "stalled", "totals", "workers"]);
     client.send(encodeMessage(invoke(3, symbol("supervisor"), "status_json")));
     const { result: short } = (await client.next()) as Message & { result: string };
-    assert.deepEqual(Object.keys(JSON.parse(short)[0]), ["type", "data"]);
+    assert.deepEqual(Object.keys(JSON.parse(short)[0]), ["type", "data", "stalled"]);
     client.close();
   });
 });

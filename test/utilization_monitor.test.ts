@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   statSync,
   symlinkSync,
@@ -248,6 +249,28 @@ describe("sample()", () => {
     assert.equal(existsSync(path), false);
   });
 
+  it("has number types that depend on the option alone", async () => {
+    const { monitor } = openMonitor(folder);
+    const row = ["requests_total", "u64", 0] as unknown as Row;
+    await monitor.register(new FakeWorker(1, { name: "web" }, [row], Uint8Array.of(7)));
+    const numbers: number[] = [
+      monitor.sample().web!.requests_total!,
+      monitor.sample({ bigint: false }).web!.requests_total!,
+      monitor.totals().web!.requests_total!,
+      monitor.sampleByWorker()[0]!.data.requests_total!,
+      monitor.status().data.web!.requests_total!,
+    ];
+    assert.deepEqual(numbers, [7, 7, 7, 7, 7]);
+    const exact = monitor.sample({ bigint: true }).web!;
+    assert.equal(exact.requests_total, 7n);
+    const count: number = exact.worker_count;
+    assert.equal(count, 1);
+    // @ts-expect-error: an integer is a bigint then.
+    const wrong: number = monitor.totals({ bigint: true }).web!.requests_total!;
+    assert.equal(wrong, 7n);
+    await monitor.close();
+  });
+
   it("combines gauges by sum, min, max and last", async () => {
     const { monitor } = openMonitor(folder);
     const rows = [
@@ -356,9 +379,9 @@ describe("sample()", () => {
     assert.equal(
       monitor.statusText({ totals: true, byWorker: true }),
       `{"type":"utilization_monitor","data":{"web":{"requests_total":${exact},"worker_count":2}},` +
-        `"totals":{"web":{"requests_total":${exact},"worker_count":2}},"workers":[` +
-        `{"id":1,"processId":null,"service":"web","mapping":"unknown","data":{"requests_total":${2n ** 64n - 1n}}},` +
-        `{"id":2,"processId":null,"service":"web","mapping":"unknown","data":{"requests_total":${2n ** 64n - 2n}}}]}`,
+        `"stalled":{},"totals":{"web":{"requests_total":${exact},"worker_count":2}},"workers":[` +
+        `{"id":1,"processId":null,"service":"web","mapping":"unknown","stalledFor":null,"data":{"requests_total":${2n ** 64n - 1n}}},` +
+        `{"id":2,"processId":null,"service":"web","mapping":"unknown","stalledFor":null,"data":{"requests_total":${2n ** 64n - 2n}}}]}`,
     );
     await monitor.close();
   });
@@ -476,7 +499,7 @@ describe("totals()", () => {
   });
 
   it("keeps services whose workers are gone, up to a number", async () => {
-    const { monitor, log } = openMonitor(folder, { maxServices: 3 });
+    const { monitor, log } = openMonitor(folder, { limits: { services: 3 } });
     for (let id = 1; id <= 5; id++) {
       const worker = counting(id, BigInt(id), { name: `service ${id}` });
       await monitor.register(worker);
@@ -591,16 +614,20 @@ describe("open()", () => {
     await second.close();
   });
 
-  it("replaces an old file, a symlink included, without touching what it leads to", async () => {
+  it("refuses a symlink, without touching what it leads to", async () => {
     const { monitor, path } = openMonitor(folder);
     const target = join(folder, "target");
     writeFileSync(target, "precious");
     symlinkSync(target, path);
-    await monitor.open();
+    await assert.rejects(monitor.open(), /not a file is in its place, a symbolic link/);
     assert.equal(statSync(target).size, 8);
-    assert.equal(statSync(path).size, 32_768);
+    assert.equal(lstatSync(path).isSymbolicLink(), true);
     await monitor.close();
+  });
 
+  it("replaces an old file without touching its other names", async () => {
+    const { monitor, path } = openMonitor(folder);
+    await monitor.close();
     writeFileSync(path, "old");
     linkSync(path, `${path}.kept`);
     const again = new UtilizationMonitor({ path, log: new CollectingLogger() });

@@ -3,7 +3,7 @@ import { clearTimeout, setTimeout } from "node:timers";
 import type { Logger } from "../log.ts";
 import { Bindings, type Handler } from "./bindings.ts";
 import { Calls, type Patience } from "./calls.ts";
-import { CallError, RemoteError, toException } from "./errors.ts";
+import { CallError, LimitError, RemoteError, toException } from "./errors.ts";
 import { type FrameLimits, FrameReader, MAX_FRAME_SIZE } from "./frame_reader.ts";
 import {
   ERROR,
@@ -19,7 +19,7 @@ import {
   THROW,
   YIELD,
 } from "./messages.ts";
-import { MAX_NESTING } from "./scan.ts";
+import { MAX_NESTING, MAX_VALUES } from "./scan.ts";
 import { ObjectReference, plain, RemoteException, symbol } from "./values.ts";
 
 /** What one connection may cost this side. */
@@ -39,7 +39,28 @@ export interface ConnectionLimits extends FrameLimits {
   readonly temporaries?: number;
   /** How long an accepted peer may take for its first whole frame (default 10 000). */
   readonly firstFrameMs?: number;
+  /**
+   * How long an accepted peer may take from the first byte of a later frame to its last (default
+   * 10 000). A worker may take as long as it likes: it may have been stopped.
+   */
+  readonly frameMs?: number;
 }
+
+export const CONNECTION_LIMITS: Required<ConnectionLimits> = {
+  frameSize: MAX_FRAME_SIZE,
+  sentFrameSize: 64 * 1024 * 1024,
+  nesting: MAX_NESTING,
+  values: MAX_VALUES,
+  serving: 256,
+  calls: 1024,
+  unsentSize: 1024 * 1024,
+  temporaries: 1024,
+  firstFrameMs: 10_000,
+  frameMs: 10_000,
+};
+
+/** Timers of 2^31 ms and more fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface ConnectionOptions {
   /** A `Socket`, connected or connecting, or any other stream of bytes in both directions. */
@@ -48,6 +69,8 @@ export interface ConnectionOptions {
   readonly accepting: boolean;
   readonly log: Logger;
   readonly limits?: ConnectionLimits;
+  /** Called when a limit was reached. Without it, those that end the connection are logged. */
+  readonly onLimit?: (limit: keyof ConnectionLimits, message: string) => void;
   /** Called once, when the connection has ended, with the reason. */
   readonly onClose?: (reason: string) => void;
 }
@@ -85,39 +108,30 @@ export class Connection {
   readonly #log: Logger;
   readonly #limits: Required<ConnectionLimits>;
   readonly #onClose: (reason: string) => void;
+  readonly #onLimit: ConnectionOptions["onLimit"];
+  readonly #accepting: boolean;
   readonly #reader: FrameReader;
   readonly #bindings: Bindings;
-  readonly #firstFrame: ReturnType<typeof setTimeout> | undefined;
+  /** By when a frame must be whole. */
+  #deadline: ReturnType<typeof setTimeout> | undefined;
 
   readonly #calls = new Calls();
   #nextId: number;
   #serving = 0;
   #closed = false;
 
-  constructor({ socket, accepting, log, limits, onClose = () => {} }: ConnectionOptions) {
+  constructor({ socket, accepting, log, limits, ...listeners }: ConnectionOptions) {
+    const { onClose = () => {}, onLimit } = listeners;
     this.#socket = socket;
     this.#log = log;
     this.#onClose = onClose;
+    this.#onLimit = onLimit;
+    this.#accepting = accepting;
     this.#nextId = accepting ? 2 : 1;
-    this.#limits = {
-      frameSize: MAX_FRAME_SIZE,
-      sentFrameSize: 64 * 1024 * 1024,
-      nesting: MAX_NESTING,
-      serving: 256,
-      calls: 1024,
-      unsentSize: 1024 * 1024,
-      temporaries: 1024,
-      firstFrameMs: 10_000,
-      ...limits,
-    };
+    this.#limits = { ...CONNECTION_LIMITS, ...limits };
     this.#reader = new FrameReader(this.#limits);
     this.#bindings = new Bindings(this.#limits.temporaries);
-
-    if (accepting) {
-      const { firstFrameMs } = this.#limits;
-      const late = () => this.#drop(`no whole frame within ${firstFrameMs} ms`);
-      this.#firstFrame = setTimeout(late, firstFrameMs).unref();
-    }
+    if (accepting) this.#expectFrame("firstFrameMs");
 
     socket.on("data", (chunk: Uint8Array) => this.#read(chunk));
     // A peer that has only ended its own side could still read. Waiting for that is how the
@@ -152,7 +166,16 @@ export class Connection {
    * @throws {RemoteError} if the peer holds too many of them.
    */
   bindTemporary(handler: Handler): ObjectReference {
-    return new ObjectReference(this.#bindings.bindTemporary(handler));
+    try {
+      return new ObjectReference(this.#bindings.bindTemporary(handler));
+    } catch (error) {
+      const { temporaries } = this.#limits;
+      this.#onLimit?.(
+        "temporaries",
+        `Lent ${temporaries} objects to ${this.label}: no more are lent`,
+      );
+      throw error;
+    }
   }
 
   /**
@@ -170,6 +193,10 @@ export class Connection {
     patience.signal?.throwIfAborted();
     const { calls, unsentSize } = this.#limits;
     if (this.#calls.size >= calls) {
+      this.#onLimit?.(
+        "calls",
+        `${calls} calls to ${this.label} wait for an answer: no more are made`,
+      );
       throw new CallError(`Cannot call "${method}": ${calls} calls are open`, "busy");
     }
     const id = this.#nextId;
@@ -197,13 +224,23 @@ export class Connection {
     if (this.#closed) return;
     try {
       for (const message of this.#reader.read(chunk)) {
-        clearTimeout(this.#firstFrame);
+        clearTimeout(this.#deadline);
+        this.#deadline = undefined;
         this.#receive(message);
         if (this.#closed) return;
       }
     } catch (error) {
-      this.#drop((error as Error).message);
+      this.#drop((error as Error).message, error instanceof LimitError ? error.limit : undefined);
+      return;
     }
+    const isUnfinished = this.#reader.held > 0 && this.#deadline === undefined;
+    if (isUnfinished && this.#accepting && !this.patient) this.#expectFrame("frameMs");
+  }
+
+  #expectFrame(limit: "firstFrameMs" | "frameMs"): void {
+    const ms = Math.min(this.#limits[limit], LONGEST_TIMER_MS);
+    const late = () => this.#drop(`no whole frame within ${ms} ms`, limit);
+    this.#deadline = setTimeout(late, ms).unref();
   }
 
   #receive(message: Message): void {
@@ -241,7 +278,7 @@ export class Connection {
 
   #serve({ id, object, method, arguments: positional, options }: Invoke): void {
     if (this.#serving >= this.#limits.serving) {
-      this.#drop(`more than ${this.#limits.serving} calls at once`);
+      this.#drop(`more than ${this.#limits.serving} calls at once`, "serving");
       return;
     }
     const handler = this.#bindings.find(object, method);
@@ -290,9 +327,9 @@ export class Connection {
     const frame = encodeMessage(message);
     const { sentFrameSize } = this.#limits;
     if (frame.length <= sentFrameSize) return frame;
-    throw new RangeError(
-      `Cannot send frame of ${frame.length} bytes: limit is ${sentFrameSize} bytes`,
-    );
+    const problem = `Cannot send frame of ${frame.length} bytes: limit is ${sentFrameSize} bytes`;
+    this.#onLimit?.("sentFrameSize", problem);
+    throw new RangeError(problem);
   }
 
   /** False if `frame` was not sent: the connection is closed, or the peer leaves too much unread. */
@@ -301,7 +338,9 @@ export class Connection {
     const unsent = this.#socket.writableLength;
     const { unsentSize } = this.#limits;
     if (unsent > 0 && unsent + frame.length > unsentSize) {
-      if (!this.patient) this.#drop(`would exceed ${unsentSize} unsent bytes`);
+      const problem = `would exceed ${unsentSize} unsent bytes`;
+      if (this.patient) this.#onLimit?.("unsentSize", `Cannot tell ${this.label} more: ${problem}`);
+      else this.#drop(problem, "unsentSize");
       return false;
     }
     this.#socket.write(frame);
@@ -309,16 +348,18 @@ export class Connection {
   }
 
   /** Ends the connection because the peer has gone too far. */
-  #drop(reason: string): void {
+  #drop(reason: string, limit?: keyof ConnectionLimits): void {
     if (this.#closed) return;
-    this.#log.warn(`Disconnected ${this.label}: ${reason}`);
+    const message = `Disconnected ${this.label}: ${reason}`;
+    if (limit !== undefined && this.#onLimit !== undefined) this.#onLimit(limit, message);
+    else this.#log.warn(message);
     this.#end(reason);
   }
 
   #end(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#firstFrame);
+    clearTimeout(this.#deadline);
     this.#socket.destroy();
     this.#calls.rejectAll(new CallError(`Cannot wait for an answer: ${reason}`, "closed"));
     try {

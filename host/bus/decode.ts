@@ -1,6 +1,6 @@
 import { decodeMulti, type ExtensionCodecType } from "@msgpack/msgpack";
 import { ProtocolError } from "./errors.ts";
-import { MAX_NESTING, scan } from "./scan.ts";
+import { MAX_NESTING, MAX_VALUES, scan } from "./scan.ts";
 import {
   CLASS,
   EXCEPTION,
@@ -20,8 +20,12 @@ import {
  *
  * @throws {ProtocolError} if `bytes` are anything else than whole, known values.
  */
-export function decodeValues(bytes: Uint8Array, maxNesting: number = MAX_NESTING): unknown[] {
-  scan(bytes, maxNesting);
+export function decodeValues(
+  bytes: Uint8Array,
+  maxNesting: number = MAX_NESTING,
+  maxValues: number = MAX_VALUES,
+): unknown[] {
+  scan(bytes, maxNesting, maxValues);
   return decodeScanned(bytes);
 }
 
@@ -41,9 +45,19 @@ const extensionCodec: ExtensionCodecType<undefined> = {
   },
 };
 
+/**
+ * Keys as the text of their own bytes. The library's decoder of keys reads beyond the end of one that
+ * ends within a character, and remembers what it has read for all peers.
+ */
+const keyDecoder = {
+  canBeCached: (): boolean => true,
+  decode: (bytes: Uint8Array, offset: number, size: number): string =>
+    text(bytes.subarray(offset, offset + size)),
+};
+
 /** Each run has its own decoder: one that is entered again, for a payload, forgets its options. */
 function decodeScanned(bytes: Uint8Array): unknown[] {
-  const options = { extensionCodec, mapKeyConverter: mapKey, useBigInt64: true };
+  const options = { extensionCodec, keyDecoder, mapKeyConverter: mapKey, useBigInt64: true };
   try {
     return Array.from(decodeMulti(bytes, options), settle);
   } catch (error) {

@@ -5,6 +5,16 @@ export class ProtocolError extends Error {
   override readonly name: string = "ProtocolError";
 }
 
+/** The peer sent what it may send, but more of it than a limit allows. */
+export class LimitError extends ProtocolError {
+  readonly limit: "frameSize" | "nesting" | "values";
+
+  constructor(message: string, limit: LimitError["limit"]) {
+    super(message);
+    this.limit = limit;
+  }
+}
+
 /**
  * A call that the other side answered with an exception. A handler may throw one to choose the
  * Ruby class that its caller sees.

@@ -1,6 +1,6 @@
-import { ProtocolError } from "./errors.ts";
+import { LimitError, ProtocolError } from "./errors.ts";
 import { decodeMessage, isMessageType, type Message } from "./messages.ts";
-import { MAX_NESTING } from "./scan.ts";
+import { MAX_NESTING, MAX_VALUES } from "./scan.ts";
 
 /** The longest payload of a frame. */
 export const MAX_FRAME_SIZE: number = 1024 * 1024;
@@ -10,6 +10,8 @@ export interface FrameLimits {
   readonly frameSize?: number;
   /** Arrays, maps and extensions in each other (default 32). */
   readonly nesting?: number;
+  /** Values in a frame, each present in its bytes (default 131 072). */
+  readonly values?: number;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -21,14 +23,22 @@ const NOTHING = new Uint8Array(0);
 export class FrameReader {
   readonly #frameSize: number;
   readonly #nesting: number;
+  readonly #values: number;
 
   /** The first `#held` bytes are the start of an unfinished frame. */
   #buffer: Uint8Array = NOTHING;
   #held = 0;
 
-  constructor({ frameSize = MAX_FRAME_SIZE, nesting = MAX_NESTING }: FrameLimits = {}) {
+  constructor(limits: FrameLimits = {}) {
+    const { frameSize = MAX_FRAME_SIZE, nesting = MAX_NESTING, values = MAX_VALUES } = limits;
     this.#frameSize = frameSize;
     this.#nesting = nesting;
+    this.#values = values;
+  }
+
+  /** Bytes of an unfinished frame. */
+  get held(): number {
+    return this.#held;
   }
 
   /**
@@ -43,7 +53,7 @@ export class FrameReader {
       const frame = this.#header(bytes, position);
       if (frame === null || frame.end > bytes.length) break;
       const payload = bytes.subarray(frame.start, frame.end);
-      yield decodeMessage(frame.type, payload, this.#nesting);
+      yield decodeMessage(frame.type, payload, this.#nesting, this.#values);
       position = frame.end;
     }
     this.#keep(bytes, position);
@@ -104,8 +114,9 @@ export class FrameReader {
       throw new ProtocolError(`Cannot read frame of unknown type ${type}`);
     }
     if (size > this.#frameSize) {
-      throw new ProtocolError(
+      throw new LimitError(
         `Cannot read frame of ${size} bytes: limit is ${this.#frameSize} bytes`,
+        "frameSize",
       );
     }
     return { type, start, end: start + size };

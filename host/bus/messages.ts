@@ -1,7 +1,7 @@
 import { decodeValues, objectName } from "./decode.ts";
 import { encodeExtension, encodeValues } from "./encode.ts";
 import { ProtocolError } from "./errors.ts";
-import { MAX_NESTING } from "./scan.ts";
+import { MAX_NESTING, MAX_VALUES } from "./scan.ts";
 import { type ObjectName, RemoteException, RubySymbol, symbol, text } from "./values.ts";
 
 // Types of the MessagePack extensions that are messages.
@@ -121,8 +121,10 @@ export function decodeMessage(
   type: number,
   payload: Uint8Array,
   maxNesting: number = MAX_NESTING,
+  maxValues: number = MAX_VALUES,
 ): Message {
-  const values = new Values(NAMES.get(type) ?? "message", decodeValues(payload, maxNesting));
+  const name = NAMES.get(type) ?? "message";
+  const values = new Values(name, decodeValues(payload, maxNesting, maxValues));
   const message = readMessage(type, values);
   values.end();
   return message;
@@ -146,8 +148,9 @@ function readMessage(type: number, values: Values): Message {
       throw new ProtocolError("Cannot read Error: it holds no exception");
     }
     case THROW: {
-      const [tag, value] = values.array();
-      return { type, id, tag, value };
+      const pair = values.array();
+      if (pair.length !== 2) throw new ProtocolError("Cannot read Throw: it holds no pair");
+      return { type, id, tag: pair[0], value: pair[1] };
     }
     default:
       throw new ProtocolError(`Cannot read message of unknown type ${type}`);

@@ -1,4 +1,4 @@
-import { ProtocolError } from "./errors.ts";
+import { LimitError, ProtocolError } from "./errors.ts";
 import { CLASS, EXCEPTION, PROXY, REFERENCE, SYMBOL } from "./values.ts";
 
 /** How deep arrays, maps and extensions may lie in each other. */
@@ -34,7 +34,7 @@ interface Level {
  * extensions are known and hold the right number of values, there are not too many values, nothing
  * is nested too deep, nothing is cut off. Without this, thirteen bytes can claim 4294967295 elements.
  */
-export function scan(bytes: Uint8Array, maxNesting: number): void {
+export function scan(bytes: Uint8Array, maxNesting: number, maxValues: number = MAX_VALUES): void {
   const levels: Level[] = [{ left: Number.POSITIVE_INFINITY, end: bytes.length, fills: true }];
   let level = levels[0]!;
   let position = 0;
@@ -57,7 +57,7 @@ export function scan(bytes: Uint8Array, maxNesting: number): void {
 
   const enter = (left: number, end: number, fills: boolean): void => {
     if (levels.length > maxNesting) {
-      throw new ProtocolError(`Cannot read nested values: limit is ${maxNesting} levels`);
+      throw new LimitError(`Cannot read nested values: limit is ${maxNesting} levels`, "nesting");
     }
     level = { left, end, fills };
     levels.push(level);
@@ -97,8 +97,8 @@ export function scan(bytes: Uint8Array, maxNesting: number): void {
     }
     if (levels.length === 1 && position === bytes.length) return;
 
-    if (++count > MAX_VALUES) {
-      throw new ProtocolError(`Cannot read values: limit is ${MAX_VALUES} values`);
+    if (++count > maxValues) {
+      throw new LimitError(`Cannot read values: limit is ${maxValues} values`, "values");
     }
     level.left--;
     const head = length(1);

@@ -87,7 +87,7 @@ async function run(options: Demo): Promise<void> {
   try {
     await Promise.race([allRegistered(processes, monitor, workers), stopped(stop)]);
     if (stop.aborted) return;
-    view.open({ monitor, socket: supervisor.socket, blocked: processes.blocked });
+    view.open({ monitor, socket: supervisor.socket });
     const loop = monitor.run({ signal: stop });
     if (block) {
       const blockMs = Math.min(BLOCK_MS, (durationMs ?? Number.POSITIVE_INFINITY) / 4);

@@ -24,8 +24,6 @@ export interface DemoProcessesOptions {
 
 /** Starts them, replaces those that end, and ends them. */
 export class DemoProcesses {
-  /** Process ids of the servers that are in an endless loop. */
-  readonly blocked: Set<number> = new Set();
   readonly #options: DemoProcessesOptions;
   readonly #servers: Set<Server> = new Set();
   readonly #children: Set<ChildProcess> = new Set();
@@ -70,14 +68,12 @@ export class DemoProcesses {
           log.info(`Started ${service} server, pid ${child.pid}, http://127.0.0.1:${message.port}`);
           this.#direct();
           resolve();
-        } else if (child.pid !== undefined) {
-          this.blocked.add(child.pid);
+        } else {
           log.info(`Server of ${service}, pid ${child.pid}, goes into an endless loop`);
         }
       });
       this.#onEnd(child, (how) => {
         this.#servers.delete(server);
-        this.blocked.delete(child.pid ?? 0);
         if (this.#stopping) return;
         const end = `Server of ${service}, pid ${child.pid}, ended (${how})`;
         if (server.port === null) {

@@ -4,7 +4,7 @@ import type { WriteStream } from "node:tty";
 import { type Logger, stderrLogger } from "../log.ts";
 import type { UtilizationMonitor } from "../utilization_monitor.ts";
 import { printable } from "./arguments.ts";
-import { type Frame, FrameReader } from "./frame.ts";
+import { type Frame, FrameReader, isStalled } from "./frame.ts";
 import { printLine } from "./output.ts";
 import { type Line, Screen } from "./screen.ts";
 import { renderTable } from "./table.ts";
@@ -13,8 +13,6 @@ import { renderTable } from "./table.ts";
 export interface DemoScene {
   readonly monitor: UtilizationMonitor;
   readonly socket: string;
-  /** Process ids of the servers in an endless loop. */
-  readonly blocked: ReadonlySet<number>;
 }
 
 export interface DemoView {
@@ -114,7 +112,7 @@ export class TableView implements DemoView {
 
   #render(columns: number, rows: number): Line[] {
     if (this.#scene === null) return [];
-    const { socket, blocked, monitor } = this.#scene;
+    const { socket } = this.#scene;
     const head: Line[] = [
       this.#closed
         ? [{ text: TITLE, style: "bold" }]
@@ -128,10 +126,9 @@ export class TableView implements DemoView {
       head.push([{ text: `  utilization status --socket ${socket}` }]);
     }
     head.push([]);
-    const foot = this.#closed ? [] : [...blockedLines(blocked, monitor), ...this.#newsLines()];
-    const marks = new Map([...blocked].map((processId) => [processId, "blocked"]));
+    const foot = this.#closed ? [] : [...stalledLines(this.#scene.monitor), ...this.#newsLines()];
     const room = rows - head.length - foot.length;
-    const table = renderTable(this.#frame, { marks, columns, rows: room });
+    const table = renderTable(this.#frame, { columns, rows: room });
     return [...head, ...table, ...foot];
   }
 
@@ -141,12 +138,13 @@ export class TableView implements DemoView {
   }
 }
 
-function blockedLines(blocked: ReadonlySet<number>, monitor: UtilizationMonitor): Line[] {
-  const [processId] = blocked;
-  if (processId === undefined) return [];
-  const worker = monitor.sampleByWorker().find((sample) => sample.processId === processId);
-  const isSeen = worker === undefined || worker.mapping !== "none";
-  const fate = isSeen ? "Its counters are read anyway." : "Unmapped: its counters stand still.";
-  const what = `pid ${processId} loops endlessly and answers nobody.`;
+/** What it means for the first worker that stands still. */
+function stalledLines(monitor: UtilizationMonitor): Line[] {
+  const worker = monitor.sampleByWorker().find(isStalled);
+  if (worker === undefined) return [];
+  const { processId, mapping } = worker;
+  const isMapped = mapping !== "none";
+  const fate = isMapped ? "Its counters are read anyway." : "Unmapped: its counters stand still.";
+  const what = `pid ${processId} is stalled and answers nobody.`;
   return [[], [{ text: what, style: "alert" }, { text: ` ${fate}` }]];
 }

@@ -21,12 +21,15 @@ export interface Values {
 export interface WorkerFrame extends Values {
   readonly id: number;
   readonly processId: number | null;
+  /** For how many seconds its event loop has stood still: 0 while it runs, null if unknown. */
+  readonly stalledFor: number | null;
 }
 
 /** Counters are those of all workers there ever were, gauges those of the living. */
 export interface ServiceFrame extends Values {
   readonly name: string;
   readonly workerCount: number;
+  readonly stalledCount: number;
   readonly workers: readonly WorkerFrame[];
 }
 
@@ -41,9 +44,12 @@ const RESERVED: ReadonlySet<string> = new Set(["worker_count", "stalled_count", 
 /** A rate over less time says little: the last one stays. */
 const SHORTEST_SECONDS = 0.1;
 
+/** What can be read: a monitor, or a file of one that is gone. */
+export type Readable = Pick<UtilizationMonitor, "sample" | "totals" | "sampleByWorker">;
+
 /** Makes frames of what a monitor says, one after the other. */
 export class FrameReader {
-  readonly #monitor: UtilizationMonitor;
+  readonly #monitor: Readable;
   readonly #now: () => number;
   #time = Number.NEGATIVE_INFINITY;
   /** Counters at that time, by whose and which; and their rates then. */
@@ -51,7 +57,7 @@ export class FrameReader {
   #rates: ReadonlyMap<string, number> = new Map();
 
   /** @param now milliseconds on a clock that never goes back. */
-  constructor(monitor: UtilizationMonitor, now: () => number = () => performance.now()) {
+  constructor(monitor: Readable, now: () => number = () => performance.now()) {
     this.#monitor = monitor;
     this.#now = now;
   }
@@ -86,14 +92,18 @@ export class FrameReader {
 
     // Totals keep their order, whoever comes and goes.
     const names = new Set([...Object.keys(totals), ...Object.keys(sample)]);
-    const services = [...names].map((name) => ({
-      name,
-      workerCount: Number(sample[name]?.worker_count ?? 0),
-      ...withRates(`service ${name}`, name, { ...sample[name], ...totals[name] }),
-      workers: workers.filter(({ service }) => service === name).map(workerFrame),
-    }));
-    function workerFrame({ id, processId, service, data }: WorkerSample): WorkerFrame {
-      return { id, processId, ...withRates(`worker ${id}`, service, data) };
+    const services = [...names].map((name) => {
+      const own = workers.filter(({ service }) => service === name).map(workerFrame);
+      return {
+        name,
+        workerCount: Number(sample[name]?.worker_count ?? 0),
+        stalledCount: own.filter(isStalled).length,
+        ...withRates(`service ${name}`, name, { ...sample[name], ...totals[name] }),
+        workers: own,
+      };
+    });
+    function workerFrame({ id, processId, stalledFor, service, data }: WorkerSample): WorkerFrame {
+      return { id, processId, stalledFor, ...withRates(`worker ${id}`, service, data) };
     }
 
     if (!isSoon) {
@@ -103,6 +113,11 @@ export class FrameReader {
     }
     return { columns: columnsOf(services, isCounter), services };
   }
+}
+
+/** Whether a worker is known to stand still. */
+export function isStalled({ stalledFor }: Pick<WorkerSample, "stalledFor">): boolean {
+  return stalledFor !== null && stalledFor > 0;
 }
 
 /** Totals have counters, and nothing else. */

@@ -8,6 +8,14 @@ export function isReaderGone(error: Error): boolean {
   return code === "EPIPE" || code === "EIO";
 }
 
+/** JSON has these as they are, and terminals obey them. */
+function escapeControls(text: string): string {
+  return text.replace(
+    /[\u007f-\u009f]/g,
+    (control) => `\\u00${control.charCodeAt(0).toString(16)}`,
+  );
+}
+
 /** Writes, and resolves when that is done. @throws when the text could not be written. */
 export async function print(text: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
@@ -17,7 +25,7 @@ export async function print(text: string): Promise<void> {
     };
     // The event comes as well, and would end the process.
     process.stdout.once("error", written);
-    process.stdout.write(text, written);
+    process.stdout.write(escapeControls(text), written);
   });
 }
 
@@ -25,5 +33,5 @@ export async function print(text: string): Promise<void> {
 export function printLine(monitor: UtilizationMonitor): void {
   const time = new Date().toISOString();
   const members = monitor.statusText({ totals: true }).slice(1);
-  process.stdout.write(`{"time":"${time}",${members}\n`);
+  process.stdout.write(escapeControls(`{"time":"${time}",${members}\n`));
 }

@@ -1,12 +1,10 @@
 // A frame as a table: a row for each service, and below it one for each of its workers.
 
 import { printable } from "./arguments.ts";
-import type { Column, Frame, ServiceFrame, Values, WorkerFrame } from "./frame.ts";
+import { type Column, type Frame, isStalled, type ServiceFrame, type Values } from "./frame.ts";
 import type { Line, Span, Style } from "./screen.ts";
 
 export interface TableOptions {
-  /** Process ids of workers to be marked, each with a word. */
-  readonly marks: ReadonlyMap<number, string>;
   readonly columns: number;
   /** Workers are left out, and counted, where the table would be longer. */
   readonly rows: number;
@@ -110,7 +108,7 @@ export function formatNumber(
   return format.format(value);
 }
 
-function rowsOf({ services }: Frame, { marks, rows }: TableOptions): Row[] {
+function rowsOf({ services }: Frame, { rows }: TableOptions): Row[] {
   // Two lines of heading, and an empty one between services.
   const room = rows - 2 - services.length * 2 + 1;
   const result: Row[] = [];
@@ -118,18 +116,17 @@ function rowsOf({ services }: Frame, { marks, rows }: TableOptions): Row[] {
   for (const [index, service] of services.entries()) {
     if (index > 0) result.push({ label: [], values: null });
     result.push({ label: serviceLabel(service), values: service, style: "bold" });
-    // Where not all fit, marked ones come first.
+    // Where not all fit, stalled ones come first.
     const limit = limits[index]!;
     const isCut = service.workers.length > limit;
-    const isMarked = ({ processId }: WorkerFrame): boolean => marks.has(processId ?? 0);
     const order = isCut
-      ? [...service.workers].sort((a, b) => Number(isMarked(b)) - Number(isMarked(a)))
+      ? [...service.workers].sort((a, b) => Number(isStalled(b)) - Number(isStalled(a)))
       : service.workers;
     const shown = isCut ? order.slice(0, Math.max(0, limit - 1)) : order;
     for (const worker of shown) {
-      const mark = marks.get(worker.processId ?? 0);
-      const style: Style | undefined = mark === undefined ? undefined : "alert";
-      const text = `  pid ${worker.processId ?? "?"}${mark === undefined ? "" : ` ${mark}`}`;
+      const style: Style | undefined = isStalled(worker) ? "alert" : undefined;
+      const mark = isStalled(worker) ? ` stalled ${Math.floor(worker.stalledFor!)} s` : "";
+      const text = `  pid ${worker.processId ?? "?"}${mark}`;
       result.push({ label: [{ text, style }], values: worker, style });
     }
     const left = service.workers.length - shown.length;
@@ -154,12 +151,14 @@ function shares(services: readonly ServiceFrame[], room: number): number[] {
   return services.map((service) => limits.get(service)!);
 }
 
-function serviceLabel({ name, workerCount }: ServiceFrame): Line {
+function serviceLabel({ name, workerCount, stalledCount }: ServiceFrame): Line {
   const workers = workerCount === 1 ? "1 worker" : `${workerCount} workers`;
-  return [
+  const label: Span[] = [
     { text: printable(name).slice(0, 20), style: "bold" },
     { text: `  ${workers}`, style: "dim" },
   ];
+  if (stalledCount > 0) label.push({ text: `, ${stalledCount} stalled`, style: "alert" });
+  return label;
 }
 
 function widthOf(line: Line): number {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { SupervisorLimits } from "../../host/limits.ts";
 import { Supervisor } from "../../host/supervisor.ts";
 import {
   UtilizationMonitor,
@@ -14,6 +15,9 @@ import { until } from "./until.ts";
 
 export interface SceneOptions extends UtilizationMonitorOptions {
   readonly probeMs?: number;
+  /** Another socket than the scene's. */
+  readonly socket?: string;
+  readonly peerLimits?: SupervisorLimits;
 }
 
 /** Which worker a worker process opens, and how. */
@@ -26,6 +30,7 @@ export interface WorkerArguments {
   readonly mapping?: string;
   readonly requireMapping?: boolean;
   readonly flushMs?: number;
+  readonly heartbeatMs?: number;
 }
 
 export const SCHEMA = { requests_total: "u64", requests_active: "u32" } as const;
@@ -78,10 +83,12 @@ export class Scene {
     return this.monitor.allocator!.availableCount;
   }
 
-  async supervise({ probeMs = 0, ...options }: SceneOptions = {}): Promise<void> {
-    const { socket, file, log } = this;
-    this.#monitor = new UtilizationMonitor({ path: file, log, ...options });
-    const supervisor = await Supervisor.listen({ socket, monitors: [this.#monitor], log, probeMs });
+  async supervise(options: SceneOptions = {}): Promise<void> {
+    const { probeMs = 0, socket = this.socket, peerLimits: limits, ...others } = options;
+    const { file, log } = this;
+    this.#monitor = new UtilizationMonitor({ path: file, log, ...others });
+    const monitors = [this.#monitor];
+    const supervisor = await Supervisor.listen({ socket, monitors, log, probeMs, limits });
     this.#supervisor = supervisor;
     this.atEnd(() => supervisor.close());
   }

@@ -8,7 +8,7 @@ import { program, version } from "./programs.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** One runtime may take so long, in ms. */
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 400_000;
 
 const files = (folder, extension) =>
   readdirSync(new URL(`../../${folder}`, import.meta.url))
