@@ -6,6 +6,8 @@ import { Scene } from "./support/scene.ts";
 import { until } from "./support/until.ts";
 
 const LIMIT = { timeout: 120_000 };
+/** Each says itself how it maps. */
+const UNFORCED = { UTILIZATION_MAPPING: "" };
 
 interface Party {
   readonly name: string;
@@ -39,14 +41,14 @@ function serves(supervising: Party, all: readonly Party[]): void {
   it(`a supervisor of ${supervising.name} serves workers of every kind`, LIMIT, async (t) => {
     const scene = new Scene(t);
     const { socket, file: path } = scene;
-    const supervisor = scene.child("supervisor_process", {}, supervising.runtime);
+    const supervisor = scene.child("supervisor_process", UNFORCED, supervising.runtime);
     const seen = await supervisor.ask("listen", { socket, path, mapping: supervising.mapping });
     if (supervising.mapping === "none") assert.equal(seen, "none");
     if (supervising.name === "deno") assert.equal(seen, "deno");
 
     const workers = await Promise.all(
       all.map(async ({ name, runtime, mapping }, index) => {
-        const worker = scene.child("worker_process", {}, runtime);
+        const worker = scene.child("worker_process", UNFORCED, runtime);
         const schema = { requests_total: "u64", requests_active: "u32" };
         await worker.ask("open", { name, schema, socket, mapping, flushMs: 5 });
         await worker.ask("add", { by: 1000 + index });

@@ -449,8 +449,9 @@ describe("the heartbeat of a worker", () => {
     await host.listen(t);
     const names = Array.from({ length: 64 }, (_, index) => `f${index}`);
     const schema = Object.fromEntries(names.map((name) => [name, "u64" as const]));
-    const { metrics } = await host.worker(t, schema);
+    const { metrics, registry } = await host.worker(t, schema);
     for (const name of names) metrics[name]!.set(7);
+    registry.observer!.flush();
     assert.equal(host.monitor.sampleByWorker()[0]!.stalledFor, null);
     assert.equal(host.log.with("leave no room for a heartbeat").length, 1);
     const values = Object.values(host.monitor.sampleByWorker()[0]!.data);
