@@ -184,7 +184,9 @@ export class Departures {
   /** A worker that an earlier supervisor has retired, and which may come back. */
   adoptDeparted(key: number, group: Group, counters: JournalCounters, holder: Holder): void {
     const row = encodeRow(group.fields, counters);
-    const aggregates = group.fields.map(({ name }) => (name in counters ? COUNTER : SUM));
+    const aggregates = group.fields.map(({ name }) =>
+      Object.hasOwn(counters, name) ? COUNTER : SUM,
+    );
     this.#keep({ key, group, row, aggregates, holder });
     this.#schedule();
   }
@@ -407,8 +409,8 @@ function encodeRow(fields: readonly Field[], counters: JournalCounters): Uint8Ar
   const size = Math.max(0, ...fields.map(({ type, offset }) => offset + sizeOf(type)));
   const row = new Uint8Array((size + 7) & ~7);
   for (const { name, type, offset } of fields) {
-    const value = counters[name];
-    if (value === undefined) continue;
+    if (!Object.hasOwn(counters, name)) continue;
+    const value = counters[name]!;
     row.set(encode(type, typeof value === "string" ? BigInt(value) : value), offset);
   }
   return row;

@@ -7,7 +7,7 @@ import { journalPath } from "./journal.ts";
 import { JournalError, type JournalFile, readJournal } from "./journal_file.ts";
 import { fieldsOf, type Held, type HeldSchema, type JournalHeader } from "./journal_state.ts";
 import { silentLogger } from "./log.ts";
-import { restoreTotals } from "./predecessor.ts";
+import { dropLost, restoreTotals } from "./predecessor.ts";
 import type { AsNumbers, Sample, SampleOptions, WorkerSample } from "./sample.ts";
 import { SegmentAllocator } from "./segment_allocator.ts";
 import { type Group, Services } from "./services.ts";
@@ -34,12 +34,17 @@ interface InspectedWorker {
 export class Inspection {
   /** Who wrote the journal. */
   readonly header: JournalHeader;
+  readonly #journal: string;
+  readonly #version: string;
   readonly #allocator: SegmentAllocator;
   readonly #services: Services;
   readonly #workers: InspectedWorker[] = [];
 
-  private constructor({ header, state }: JournalFile, allocator: SegmentAllocator) {
+  private constructor(journal: JournalFile, version: string, allocator: SegmentAllocator) {
+    const { header, state } = journal;
     this.header = header;
+    this.#journal = journalPath(allocator.file.path);
+    this.#version = version;
     this.#allocator = allocator;
     this.#services = new Services(
       allocator,
@@ -72,24 +77,34 @@ export class Inspection {
    */
   static open(path: string): Inspection {
     for (let attempt = 1; ; attempt++) {
-      const before = inodeOf(journalPath(path));
+      const before = versionOf(journalPath(path));
       const journal = readJournal(path);
       if (journal === null) {
         throw new JournalError(`Cannot inspect "${path}": there is no "${journalPath(path)}"`);
       }
       const { inode, segmentSize } = journal.header.file;
-      const isWhole = String(inodeOf(path)) === inode && before === inodeOf(journalPath(path));
+      const isWhole = String(inodeOf(path)) === inode && before === versionOf(journalPath(path));
       if (isWhole) {
+        const { size } = lstatSync(path);
+        dropLost(journal.state, segmentSize, size, path, silentLogger);
         const held = new Set([...journal.state.held.values()].map(({ at }) => at));
         const adopted = { inode: BigInt(inode), held, readOnly: true };
         const options = { segmentSize, maxSize: 0x7fff_ffff };
-        return new Inspection(journal, new SegmentAllocator(path, options, adopted));
+        return new Inspection(journal, before, new SegmentAllocator(path, options, adopted));
       }
       if (attempt < ATTEMPTS) continue;
       throw new JournalError(
         `Cannot inspect "${path}": the file that its journal speaks of, inode ${inode}, is gone`,
       );
     }
+  }
+
+  /**
+   * Whether nobody has written to the journal since it was read. If somebody has, a segment may be
+   * another worker's by now, and what was read since may be wrong: open it anew.
+   */
+  get isCurrent(): boolean {
+    return versionOf(this.#journal) === this.#version;
   }
 
   /** The workers that were registered, by service and field. */
@@ -145,6 +160,12 @@ export class Inspection {
   close(): void {
     this.#allocator.close();
   }
+}
+
+/** A journal is appended to, or replaced. */
+function versionOf(path: string): string {
+  const status = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return `${status?.ino}:${status?.size}`;
 }
 
 function inodeOf(path: string): bigint | null {

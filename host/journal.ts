@@ -18,11 +18,16 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { clearTimeout, setTimeout } from "node:timers";
 import { type Change, type JournalHeader, JournalState } from "./journal_state.ts";
 import type { Logger } from "./log.ts";
 
 /** Lines that may be past before the journal is written anew, besides as many as are not. */
 const SPARE_LINES = 4096;
+/** The same for bytes: a line may be as long as a schema. */
+const SPARE_BYTES = 4 << 20;
+/** What could not be written is tried again so much later: all of it has to be written then. */
+const RETRY_MS = 1000;
 
 export interface JournalOptions {
   readonly header: JournalHeader;
@@ -47,6 +52,10 @@ export class Journal {
   #lines = 0;
   /** With so many lines it is written anew. */
   #limit = 0;
+  #bytes = 0;
+  #byteLimit = 0;
+  /** Runs while it could not be written. */
+  #retry: ReturnType<typeof setTimeout> | null = null;
   /** The changes of an unfinished line. */
   #batch: Change[] | null = null;
   /** Whether it could not be written, and that was said. */
@@ -90,17 +99,33 @@ export class Journal {
   }
 
   #write(changes: readonly Change[]): void {
+    if (this.#retry !== null) return;
     try {
-      if (this.#descriptor === null || this.#lines >= this.#limit) {
-        this.#rewrite();
-      } else {
-        writeWhole(this.#descriptor, `${JSON.stringify(changes)}\n`);
+      if (this.#descriptor === null) this.#rewrite();
+      else if (!this.#isFull || !this.#tryRewrite()) {
+        this.#bytes += writeWhole(this.#descriptor, `${JSON.stringify(changes)}\n`);
         this.#lines++;
       }
       if (this.#failing) this.#options.log.info(`Writing "${this.path}" again`);
       this.#failing = false;
     } catch (error) {
       this.#fail(error as Error);
+    }
+  }
+
+  get #isFull(): boolean {
+    return this.#lines >= this.#limit || this.#bytes >= this.#byteLimit;
+  }
+
+  /** While there is no room for a second one, the old one is gone on with. */
+  #tryRewrite(): boolean {
+    try {
+      this.#rewrite();
+      return true;
+    } catch {
+      this.#limit = this.#lines + SPARE_LINES;
+      this.#byteLimit = this.#bytes + SPARE_BYTES;
+      return false;
     }
   }
 
@@ -112,11 +137,18 @@ export class Journal {
     } catch {
       // It is gone, or the folder can no longer be written: nothing can be done.
     }
+    this.#retry = setTimeout(() => this.#tryAgain(), RETRY_MS);
+    this.#retry.unref();
     if (this.#failing) return;
     this.#failing = true;
     this.#options.log.error(
       `Cannot write "${this.path}": ${error.message}. A supervisor that is killed now starts anew`,
     );
+  }
+
+  #tryAgain(): void {
+    this.#retry = null;
+    this.#write([]);
   }
 
   /** Under another name first: whoever reads finds the old one or the new one, and both are whole. */
@@ -135,18 +167,21 @@ export class Journal {
       if (groupId !== undefined) fchownSync(descriptor, -1, groupId);
       let lines = [JSON.stringify(header)];
       let count = 1;
+      let bytes = 0;
       for (const changes of this.state.snapshot()) {
         lines.push(JSON.stringify(changes));
         count++;
         if (lines.length < 1000) continue;
-        writeWhole(descriptor, `${lines.join("\n")}\n`);
+        bytes += writeWhole(descriptor, `${lines.join("\n")}\n`);
         lines = [];
       }
-      if (lines.length > 0) writeWhole(descriptor, `${lines.join("\n")}\n`);
+      if (lines.length > 0) bytes += writeWhole(descriptor, `${lines.join("\n")}\n`);
       renameSync(temporary, this.path);
       this.#close();
       this.#descriptor = descriptor;
       this.#lines = count;
+      this.#bytes = bytes;
+      this.#byteLimit = SPARE_BYTES + 2 * bytes;
       this.#limit = SPARE_LINES + 2 * count;
     } catch (error) {
       closeSync(descriptor);
@@ -162,15 +197,21 @@ export class Journal {
 
   /** Closes it. It stays for the next supervisor, unless there is nothing to go on with. */
   close({ remove: isRemoved }: { remove: boolean }): void {
+    if (this.#retry !== null) {
+      clearTimeout(this.#retry);
+      this.#tryAgain();
+      if (this.#retry !== null) clearTimeout(this.#retry);
+    }
     this.#close();
     if (isRemoved) remove(this.path);
   }
 }
 
-function writeWhole(descriptor: number, text: string): void {
+function writeWhole(descriptor: number, text: string): number {
   const bytes = Buffer.from(text);
   let done = 0;
   while (done < bytes.length) done += writeSync(descriptor, bytes, done);
+  return done;
 }
 
 function remove(path: string): void {

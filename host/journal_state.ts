@@ -128,8 +128,9 @@ export class JournalState {
     } else if ("forget" in change) {
       this.kept.delete(this.#keptBy(change.forget).held.key);
     } else if ("drop" in change) {
-      if (change.field === undefined) this.bases.delete(change.drop);
-      else this.bases.get(change.drop)?.delete(change.field);
+      const fields = this.bases.get(change.drop);
+      if (change.field !== undefined) fields?.delete(change.field);
+      if (change.field === undefined || fields?.size === 0) this.bases.delete(change.drop);
     } else {
       const { base, row, integer, float } = change;
       this.#basesOf(base).set(row[0], { row, integer: BigInt(integer), float });
@@ -168,8 +169,10 @@ export class JournalState {
   }
 
   #count(schema: HeldSchema, counters: JournalCounters, sign: 1 | -1): void {
+    const entries = Object.entries(counters);
+    if (entries.length === 0) return;
     const bases = this.#basesOf(schema.service);
-    for (const [name, value] of Object.entries(counters)) {
+    for (const [name, value] of entries) {
       let base = bases.get(name);
       if (base === undefined) {
         const row = schema.rows.find(([field]) => field === name);

@@ -390,6 +390,8 @@ export class Membership {
   }
 
   close(): void {
+    // An answer that comes later is nobody's: file and journal may be another supervisor's by then.
+    this.#pending.clear();
     this.#departures.close();
   }
 }

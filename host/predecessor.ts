@@ -61,17 +61,22 @@ export function findPredecessor(
   if (found === null) return null;
   const { header, state } = found;
   if (header.boot === null || header.boot !== bootId()) {
-    log.info(
-      `Starting anew: the journal of "${path}" was written before this start of the machine`,
-    );
+    const reason =
+      bootId() === null
+        ? "this process cannot see whether the machine was started since it was written"
+        : "it was written before this start of the machine";
+    log.info(`Starting anew, without the journal of "${path}": ${reason}`);
     return null;
   }
   // Process ids of another namespace say nothing here.
-  if (header.namespace !== pidNamespace()) forgetProcesses(state);
+  if (header.namespace === null || header.namespace !== pidNamespace()) forgetProcesses(state);
 
   const { inode, segmentSize: oldSize } = header.file;
-  const isSame = String(inodeOf(path)) === inode;
+  const status = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  const user = BigInt(process.geteuid?.() ?? status?.uid ?? 0);
+  const isSame = String(status?.ino) === inode && status?.uid === user;
   if (isSame && oldSize === segmentSize) {
+    dropLost(state, segmentSize, Number(status.size), path, log);
     const held = new Set([...state.held.values()].map(({ at }) => at));
     return { state, file: { inode: BigInt(inode), held } };
   }
@@ -84,6 +89,26 @@ export function findPredecessor(
     state.held.clear();
   }
   return { state, file: undefined };
+}
+
+/** Segments that a truncated file does not have any more, or that no file has. */
+export function dropLost(
+  state: JournalState,
+  segmentSize: number,
+  size: number,
+  path: string,
+  log: Logger,
+): void {
+  const seen = new Set<number>();
+  let lost = 0;
+  for (const [key, { at }] of state.held) {
+    const isThere = at >= 0 && at % segmentSize === 0 && at + segmentSize <= size && !seen.has(at);
+    seen.add(at);
+    if (isThere) continue;
+    state.held.delete(key);
+    lost++;
+  }
+  if (lost > 0) log.warn(`Lost what ${lost} workers had counted in "${path}": it was truncated`);
 }
 
 /**
@@ -131,8 +156,13 @@ export function restore(
   departures: Departures,
 ): void {
   restoreTotals(state, services);
-  const { held, kept } = state;
+  const { held, kept, bases } = state;
   const { core, segmentSize } = allocator;
+  // Those with totals first: of services that are in use none is forgotten for another one.
+  for (const { schema } of [...[...kept.values()].map((left) => left.held), ...held.values()]) {
+    if (schema === null || !bases.has(schema.service)) continue;
+    services.group(schema.service, fieldsOf(schema.rows, segmentSize));
+  }
   for (const [key, { held: holder, counters }] of kept) {
     const { service, rows } = holder.schema;
     const group = services.group(service, fieldsOf(rows, segmentSize));
@@ -168,10 +198,6 @@ function holderOf({
   evidence,
 }: Pick<Held, "pid" | "start" | "incarnation" | "evidence">): Holder {
   return { processId: pid, startTime: start, incarnation, evidence };
-}
-
-function inodeOf(path: string): bigint | null {
-  return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? null;
 }
 
 /** Random for each start of the machine; null where it cannot be read. */

@@ -115,15 +115,20 @@ export class SegmentAllocator {
       readOnly: adopted?.readOnly,
     });
     this.sampler = new Sampler(this.core, this.file, segmentSize);
-    this.#addSegments();
-    if (adopted !== undefined) this.#adopt(adopted.held);
+    try {
+      this.#addSegments();
+      if (adopted !== undefined) this.#adopt(adopted.held);
+    } catch (error) {
+      this.file.close();
+      throw error;
+    }
   }
 
   /** Holds these segments, each for an id that no worker has; the others are free. */
   #adopt(held: ReadonlySet<number>): void {
     const { exports } = this.core;
     const free: number[] = [];
-    this.#used = Math.max(0, ...held) + (held.size > 0 ? this.segmentSize : 0);
+    for (const offset of held) this.#used = Math.max(this.#used, offset + this.segmentSize);
     for (let offset = 0; offset < this.#used; offset += this.segmentSize) {
       const segment = exports.allocate(adoptedId(offset / this.segmentSize), this.now());
       this.core.checked(segment, `adopt the segment at offset ${offset}`);

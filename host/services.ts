@@ -214,7 +214,8 @@ export class Services {
     core.bigint64[(bank + BANK_HIGH) >>> 3] = integer >> 64n;
     core.float64[(bank + BANK_FLOAT) >>> 3] = float;
     const isFloat = !isInteger(declaration.type);
-    const parts = (integer !== 0n || !isFloat ? PART_INTEGER : 0) | (isFloat ? PART_FLOAT : 0);
+    const parts =
+      (integer !== 0n || !isFloat ? PART_INTEGER : 0) | (isFloat || float !== 0 ? PART_FLOAT : 0);
     core.int32[(bank + BANK_PARTS) >>> 2] = parts;
     this.#services.set(serviceName, service);
     this.changed();

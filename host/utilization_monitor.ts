@@ -1,6 +1,6 @@
 // Sums what the workers of each service count, without asking any of them.
 
-import { statfsSync } from "node:fs";
+import { rmSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DETACHED, LIVE } from "../assembly/layout.ts";
 import { exactJson } from "./exact_json.ts";
@@ -8,7 +8,7 @@ import { FileLock } from "./file_lock.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { type ProcessTable, startTimeOf } from "./holder.ts";
 import { IntervalLoop } from "./interval_loop.ts";
-import { Journal } from "./journal.ts";
+import { Journal, journalPath } from "./journal.ts";
 import type { JournalState } from "./journal_state.ts";
 import { LimitWatch, type MonitorLimits, withDefaults } from "./limits.ts";
 import { budgeted, type Logger, stderrLogger } from "./log.ts";
@@ -198,6 +198,8 @@ export class UtilizationMonitor {
     let journal: Journal | null = null;
     let isNew = false;
     try {
+      // It would speak of a file that is replaced now, whose inode another may get.
+      if (!isKept) rmSync(journalPath(path), { force: true });
       const predecessor = isKept ? findPredecessor(path, segmentSize, log) : null;
       isNew = predecessor === null;
       const options = { reuseDelayMs: 1000, ...this.#options };
@@ -206,7 +208,10 @@ export class UtilizationMonitor {
       if (isKept) {
         const start = startTimeOf(process.pid);
         const header = journalHeader(allocator.file.inode, segmentSize, start);
-        journal = new Journal(path, { header, state: predecessor?.state, mode, groupId, log });
+        // Who may write a segment may not write totals.
+        const readable = mode & ~0o022;
+        const state = predecessor?.state;
+        journal = new Journal(path, { header, state, mode: readable, groupId, log });
       }
       const services = new Services(allocator, this.#limits, log, journal, (limit, message) =>
         this.#watch.reached(limit, message),
@@ -232,6 +237,7 @@ export class UtilizationMonitor {
       }
     } catch (error) {
       this.#parts?.heartbeats.close();
+      this.#parts?.membership.close();
       this.#parts = null;
       // What an earlier supervisor left stays for another attempt.
       journal?.close({ remove: isNew });

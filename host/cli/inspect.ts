@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Inspection } from "../inspection.ts";
 import { UsageError, withOptions } from "./arguments.ts";
 import { FrameReader } from "./frame.ts";
@@ -13,6 +14,9 @@ const OPTIONS = {
 } as const;
 
 const COLUMNS = 80;
+/** How often it is read anew while workers come and go, and what is waited in between. */
+const ATTEMPTS = 50;
+const PAUSE_MS = 5;
 
 /** Reads a shared file by its journal, whether or not its supervisor lives. */
 export function inspect(args: readonly string[]): Promise<number> {
@@ -23,14 +27,27 @@ export function inspect(args: readonly string[]): Promise<number> {
     if (path === undefined) throw new UsageError("Cannot inspect without the path of a file");
     if (another !== undefined) throw new UsageError(`Cannot inspect "${another}" as well`);
     const { json = false, "by-worker": byWorker = false } = values;
-    const inspection = Inspection.open(resolve(path));
+    await print(
+      await inspected(resolve(path), (inspection) =>
+        json ? `${inspection.stringify({ byWorker })}\n` : textOf(inspection, byWorker),
+      ),
+    );
+    return 0;
+  });
+}
+
+/** Reads of one moment: a supervisor that lives may give a segment to another worker meanwhile. */
+async function inspected(path: string, read: (inspection: Inspection) => string): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const inspection = Inspection.open(path);
     try {
-      await print(json ? `${inspection.stringify({ byWorker })}\n` : textOf(inspection, byWorker));
+      const text = read(inspection);
+      if (inspection.isCurrent || attempt === ATTEMPTS) return text;
     } finally {
       inspection.close();
     }
-    return 0;
-  });
+    await sleep(PAUSE_MS);
+  }
 }
 
 function textOf(inspection: Inspection, byWorker: boolean): string {
