@@ -1,6 +1,6 @@
 // The one folder in which supervisors and workers of a machine find each other.
 
-import { existsSync, lstatSync, mkdirSync, type Stats, statSync } from "node:fs";
+import { lstatSync, mkdirSync, type Stats, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
@@ -47,18 +47,7 @@ export function defaultSocket(environment: Environment = process.env): string {
  * put their own files in place of ours.
  */
 export function makeDirectory(directory: string): void {
-  // One by one: in one go, Node.js 26 takes a read-only file system for a missing folder.
-  const missing: string[] = [];
-  for (let path = resolve(directory); !existsSync(path); path = dirname(path)) missing.push(path);
-  for (const path of missing.reverse()) {
-    try {
-      mkdirSync(path, { mode: 0o700 });
-    } catch (error) {
-      // Made by somebody else meanwhile: it is looked at below.
-      if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
-      throw cannot("create folder", path, error);
-    }
-  }
+  makeOne(resolve(directory));
   const status = lstatSync(directory);
   const user = process.getuid?.();
   if (!status.isDirectory()) {
@@ -71,6 +60,20 @@ export function makeDirectory(directory: string): void {
   }
   const isOpen = (status.mode & 0o002) !== 0 && (status.mode & 0o1000) === 0;
   if (isOpen) throw new Error(`Cannot use folder "${directory}": everybody may write to it`);
+}
+
+/** One by one: in one go, Node.js 26 takes a read-only file system for a missing folder. */
+function makeOne(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // It is there, or made by somebody else meanwhile: it is looked at later.
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || dirname(path) === path) throw cannot("create folder", path, error);
+    makeOne(dirname(path));
+    makeOne(path);
+  }
 }
 
 /**

@@ -166,10 +166,13 @@ export function shown(value: unknown): string {
     : `a ${typeof value}`;
 }
 
+/** What moves a terminal's cursor, ends a line, or turns the direction in which it is read. */
+export const CONTROLS: RegExp = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
 /** Foreign text for a log line: on one line, and not long. */
 export function printable(text: string): string {
   const short = text.length > 64 ? `${text.slice(0, 64)}…` : text;
-  return short.replaceAll(/\p{Cc}/gu, "\ufffd");
+  return short.replaceAll(CONTROLS, "\ufffd");
 }
 
 function defaultKind(name: string): Kind {

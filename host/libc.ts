@@ -9,7 +9,7 @@ export type Pointer = object | null;
 /** What we use of `Deno`, so that both compilers check this file without its own types. */
 interface DenoForeign {
   readonly build: { readonly os: string; readonly arch: string };
-  readonly permissions: { querySync(what: { name: "ffi" }): { readonly state: string } };
+  readonly permissions: { querySync(what: DenoPermission): { readonly state: string } };
   dlopen(
     path: string,
     symbols: typeof SYMBOLS,
@@ -21,6 +21,12 @@ interface DenoForeign {
   };
 }
 
+type DenoPermission =
+  | { readonly name: "ffi" }
+  | { readonly name: "env"; readonly variable: string }
+  | { readonly name: "read"; readonly path: string }
+  | { readonly name: "sys"; readonly kind: string };
+
 type Call = (...values: (number | bigint | Uint8Array | Pointer)[]) => unknown;
 
 const SYMBOLS = {
@@ -31,6 +37,7 @@ const SYMBOLS = {
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
   fchmod: { parameters: ["i32", "u32"], result: "i32" },
+  readlink: { parameters: ["buffer", "buffer", "usize"], result: "i64" },
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   mmap: { parameters: ["usize", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
   munmap: { parameters: ["pointer", "usize"], result: "i32" },
@@ -125,6 +132,15 @@ export function loadLibc(): Libc {
     throw new Error("Deno cannot load the C library", { cause });
   }
   return loaded;
+}
+
+/**
+ * Whether something is allowed already; true where nothing has to be. What is of use, and not needed,
+ * is asked of Deno with this first: in a terminal it would stop and ask its user.
+ */
+export function isAllowed(what: DenoPermission): boolean {
+  const deno = (globalThis as unknown as { readonly Deno?: DenoForeign }).Deno;
+  return deno === undefined || deno.permissions.querySync(what).state === "granted";
 }
 
 /**

@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { CONTROLS } from "./field.ts";
 
 /** Where this library reports. `console`, pino and most others fit as they are. */
 export interface Logger {
@@ -40,7 +41,21 @@ function describe(detail: unknown): string {
  */
 function oneLine(text: string): string {
   const visible = text.replace(/\s*\n\s*/g, " | ");
-  return visible.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "\u{fffd}");
+  return visible.replace(CONTROLS, "\u{fffd}");
+}
+
+/** A logger whose errors stay with it: what cannot be written must not end an application. */
+export function safely(log: Logger): Logger {
+  const line =
+    (level: keyof Logger): Logger["info"] =>
+    (message, ...details) => {
+      try {
+        log[level](message, ...details);
+      } catch {
+        // There is nobody left to tell.
+      }
+    };
+  return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
 }
 
 const BUDGET_MS = 10_000;

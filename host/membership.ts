@@ -23,6 +23,8 @@ import {
 
 /** Rejected fields named one by one in the log. */
 const NAMED_REJECTIONS = 5;
+/** Characters of a worker's error in the log. */
+const LONGEST_ERROR = 1000;
 /** Characters of a worker's state in the journal. */
 const LONGEST_STATE = 4096;
 
@@ -173,7 +175,7 @@ export class Membership {
       worker_id: id,
       process_id: processId,
       service: serviceName(state),
-      error,
+      error: error.length > LONGEST_ERROR ? `${error.slice(0, LONGEST_ERROR)}…` : error,
     });
   }
 

@@ -6,6 +6,9 @@ import { type MappableFile, type MappingName, openFile } from "./mapping/index.t
 import { type Field, type Schema, sizeOf } from "./schema.ts";
 import { SegmentImage } from "./segment_image.ts";
 
+/** How often changes are written without a mapping, unless it is said. */
+export const FLUSH_MS = 100;
+
 export interface ObserverOptions<Name extends string = string> {
   /** The shared file. */
   readonly path: string;
@@ -50,7 +53,7 @@ export class Observer<Name extends string = string> {
   #closed = false;
 
   private constructor(file: MappableFile, options: ObserverOptions<Name>) {
-    const { offset, size, flushMs = 100, log = stderrLogger } = options;
+    const { offset, size, flushMs = FLUSH_MS, log = stderrLogger } = options;
     this.schema = options.schema;
     this.#file = file;
     const [view, reason] = mapSegment(file, options, log);

@@ -1,7 +1,7 @@
 // What an earlier supervisor of the same file has left: who held its segments, and what the dead
 // had counted. A new supervisor goes on with it, so that no counter goes back or is lost.
 
-import { lstatSync, readlinkSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import type { Departures } from "./departures.ts";
 import { decode } from "./encoding.ts";
 import { isInteger, sizeOf } from "./field_type.ts";
@@ -16,7 +16,7 @@ import {
 } from "./journal_state.ts";
 import type { Logger } from "./log.ts";
 import { openFile } from "./mapping/index.ts";
-import { readProc } from "./proc.ts";
+import { readProc, readProcLink } from "./proc.ts";
 import type { AdoptedFile, SegmentAllocator } from "./segment_allocator.ts";
 import type { Services } from "./services.ts";
 
@@ -211,7 +211,7 @@ function bootId(): string | null {
 
 function pidNamespace(): string | null {
   try {
-    return readlinkSync("/proc/self/ns/pid");
+    return readProcLink("/proc/self/ns/pid");
   } catch {
     return null;
   }

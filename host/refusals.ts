@@ -1,5 +1,6 @@
 // What was said of workers that were not given a segment: they ask again and again.
 
+import { createHash } from "node:crypto";
 import { stateText, type WorkerController } from "./worker_controller.ts";
 
 /** Processes of which it is remembered; more are forgotten, oldest first. */
@@ -13,8 +14,8 @@ export class Refusals {
   isNews(worker: WorkerController, reason: string): boolean {
     const key = keyOf(worker);
     if (key === null) return true;
-    // The reason may name another segment each time.
-    const words = reason.replace(/\d+/g, "0");
+    // The reason may name another segment each time, and be as long as a frame.
+    const words = digest(reason.replace(/\d+/g, "0"));
     if (this.#reasons.get(key) === words) return false;
     this.#reasons.delete(key);
     this.#reasons.set(key, words);
@@ -28,6 +29,10 @@ export class Refusals {
     const key = keyOf(worker);
     if (key !== null) this.#reasons.delete(key);
   }
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("base64");
 }
 
 /** Null for a worker that does not say who it is. */

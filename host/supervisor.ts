@@ -57,6 +57,11 @@ export interface SupervisorOptions {
   log?: Logger | undefined;
 }
 
+/** How long a client waits for a worker: one that never answers must not be called for ever. */
+const FORWARDED_MS = 60_000;
+/** Of a worker's state as JSON, which is kept as long as the worker is. */
+const LONGEST_STATE = 65_536;
+
 /**
  * What may be called on a worker through `supervisor[id]`: what Ruby workers offer. Their language
  * would allow more: `instance_eval` runs any code.
@@ -99,6 +104,8 @@ export class Supervisor {
   readonly #connections: Set<Connection> = new Set();
   /** Registered workers by id. */
   readonly #peers: Map<number, Peer> = new Map();
+  /** Answers that were given in this turn of the event loop. */
+  readonly #answers: Map<string, unknown> = new Map();
   #nextId = 1;
   /** Removes the socket's name. */
   #unlink: () => void = () => {};
@@ -238,9 +245,12 @@ export class Supervisor {
         if (peer !== null) this.#unregister(peer);
         return peer !== null;
       },
-      status: () => this.status().map(statusToWire),
-      status_json: (_, { totals, by_worker: byWorker }) =>
-        this.statusText({ totals: totals === true, byWorker: byWorker === true }),
+      status: () => this.#onceATurn("status", () => this.status().map(statusToWire)),
+      status_json: (_, options) => {
+        const [totals, byWorker] = [options.totals === true, options.by_worker === true];
+        const text = (): string => this.statusText({ totals, byWorker });
+        return this.#onceATurn(`status_json ${totals} ${byWorker}`, text);
+      },
       keys: () => this.keys(),
       limits_reached: () => this.limitsReached,
       "[]": (positional) => {
@@ -256,6 +266,13 @@ export class Supervisor {
     });
   }
 
+  /** However many calls come in one piece, they get the answer of one moment: it costs once. */
+  #onceATurn(call: string, answer: () => unknown): unknown {
+    if (this.#answers.size === 0) setImmediate(() => this.#answers.clear());
+    if (!this.#answers.has(call)) this.#answers.set(call, answer());
+    return this.#answers.get(call);
+  }
+
   #makePeer(connection: Connection, target: unknown, options: Options): Peer {
     if (target !== null && !(target instanceof ObjectReference)) {
       throw new RemoteError("worker must be a proxy or nil", "TypeError");
@@ -266,6 +283,11 @@ export class Supervisor {
     const state = plain(options.state ?? {});
     if (typeof state !== "object" || state === null || Array.isArray(state)) {
       throw new RemoteError("state must be a map", "TypeError");
+    }
+    const length = exactJson(state).length;
+    if (length > LONGEST_STATE) {
+      const message = `state must be at most ${LONGEST_STATE} characters of JSON, not ${length}`;
+      throw new RemoteError(message, "ArgumentError");
     }
     const { process_id: processId } = options;
     const isProcessId = Number.isSafeInteger(processId) && (processId as number) > 0;
@@ -388,5 +410,8 @@ function forwardCall(
       "NoMethodError",
     );
   }
-  return connection.invoke(target, "public_send", [symbol(method), ...positional], { options });
+  return connection.invoke(target, "public_send", [symbol(method), ...positional], {
+    options,
+    timeoutMs: FORWARDED_MS,
+  });
 }

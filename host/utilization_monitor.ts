@@ -10,6 +10,7 @@ import { type ProcessTable, startTimeOf } from "./holder.ts";
 import { IntervalLoop } from "./interval_loop.ts";
 import { Journal, journalPath } from "./journal.ts";
 import type { JournalState } from "./journal_state.ts";
+import { isAllowed } from "./libc.ts";
 import { LimitWatch, type MonitorLimits, withDefaults } from "./limits.ts";
 import { budgeted, type Logger, stderrLogger } from "./log.ts";
 import type { MappingName } from "./mapping/index.ts";
@@ -258,6 +259,7 @@ export class UtilizationMonitor {
   }
 
   #warnOfDisk(): void {
+    if (!isAllowed({ name: "sys", kind: "statfs" })) return;
     let type: number;
     try {
       type = statfsSync(dirname(this.path)).type;

@@ -9,10 +9,10 @@ import { Connection } from "./bus/connection.ts";
 import { plain } from "./bus/values.ts";
 import { defaultSocket } from "./directory.ts";
 import { startTimeOf } from "./holder.ts";
-import { type Logger, silentLogger, stderrLogger } from "./log.ts";
+import { type Logger, safely, silentLogger, stderrLogger } from "./log.ts";
 import { type MappingName, selectMapping } from "./mapping/index.ts";
 import type { Metric } from "./metric.ts";
-import { DifferentFileError, Observer, type ObserverOptions } from "./observer.ts";
+import { DifferentFileError, FLUSH_MS, Observer, type ObserverOptions } from "./observer.ts";
 import { Registry } from "./registry.ts";
 import { Schema, type SchemaDefinition } from "./schema.ts";
 import { checkSocketPath } from "./unix_socket.ts";
@@ -92,7 +92,7 @@ export class Worker<Name extends string = string> {
     this.#options = options;
     this.registry = options.registry;
     this.socket = resolve(options.socket ?? defaultSocket());
-    this.#log = options.log ?? stderrLogger;
+    this.#log = safely(options.log ?? stderrLogger);
   }
 
   /** The metrics by name. */
@@ -206,7 +206,9 @@ export class Worker<Name extends string = string> {
 
   /** Where the supervisor will find the heartbeat, and how often it moves in the file at least. */
   #heartbeatToWire(): Map<unknown, unknown> {
-    const { flushMs = 0 } = this.#options;
+    const { mapping } = this.#options;
+    const isMapped = selectMapping(mapping).mapping !== "none";
+    const { flushMs = isMapped ? 0 : FLUSH_MS } = this.#options;
     return symbolMap({
       offset: this.registry.schema.heartbeatOffset,
       interval_ms: Math.max(this.#heartbeatMs, flushMs),
@@ -416,6 +418,7 @@ export function connect<const Definition extends SchemaDefinition>(
   options: ConnectOptions<Definition>,
 ): Worker<keyof Definition & string> {
   const { schema, ...rest } = options;
-  const registry = new Registry(Schema.build(schema), { log: options.log });
+  const log = safely(options.log ?? stderrLogger);
+  const registry = new Registry(Schema.build(schema), { log });
   return new Worker({ ...rest, registry }).run();
 }

@@ -70,6 +70,8 @@ describe("parseCount()", () => {
 describe("printable()", () => {
   it("makes one line without control characters", () => {
     assert.equal(printable("a\n  b\u001b[31mc\u009b"), "a | b\u{fffd}[31mc\u{fffd}");
+    // What would turn the direction in which a line is read.
+    assert.equal(printable("web\u202egnp.exe"), "web\u{fffd}gnp.exe");
   });
 });
 

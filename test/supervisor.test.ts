@@ -320,3 +320,50 @@ function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void 
   });
   return { promise, resolve };
 }
+
+describe("Supervisor, asked by one client again and again", () => {
+  const folder = ownFolder();
+
+  it("makes the status once for all calls that come at once", async () => {
+    let count = 0;
+    class CountingMonitor extends UtilizationMonitor {
+      override statusText(...options: Parameters<UtilizationMonitor["statusText"]>): string {
+        count++;
+        return super.statusText(...options);
+      }
+    }
+    const log = new CollectingLogger();
+    const monitor = new CountingMonitor({ path: join(folder, "b.shm"), log });
+    const socket = join(folder, "b.ipc");
+    await using _ = await Supervisor.listen({ socket, monitors: [monitor], log });
+    const client = RawPeer.connect(socket);
+    const calls = Array.from({ length: 200 }, (_call, index) =>
+      encodeMessage(invoke(index * 2 + 1, symbol("supervisor"), "status_json")),
+    );
+    client.send(Buffer.concat(calls));
+    const texts = new Set<unknown>();
+    for (let i = 0; i < 200; i++) {
+      texts.add(((await client.next()) as Message & { result: unknown }).result);
+    }
+    assert.equal(texts.size, 1);
+    // The socket may hand them over in a few pieces.
+    assert.ok(count < 20, `${count} times`);
+    client.send(encodeMessage(invoke(401, symbol("supervisor"), "status_json")));
+    await client.next();
+    assert.ok(count > 1, "a later call gets a later status");
+    client.close();
+  });
+
+  it("refuses a state that is longer than it would keep", async () => {
+    const log = new CollectingLogger();
+    const socket = join(folder, "c.ipc");
+    await using _ = await Supervisor.listen({ socket, monitors: [], log });
+    const client = RawPeer.connect(socket);
+    const state = { name: "web", notes: "x".repeat(70_000) };
+    const options = { process_id: 1, state };
+    client.send(encodeMessage(invoke(1, symbol("supervisor"), "register", [null], options)));
+    const answer = (await client.next()) as Message & { exception: RemoteException };
+    assert.match(answer.exception.message, /state must be at most 65536 characters/);
+    client.close();
+  });
+});

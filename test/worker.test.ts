@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { unlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -57,5 +58,30 @@ describe("close()", () => {
     assert.equal(stdout, "closed\n");
     assert.equal(monitor.totals().web!.requests_total, 3);
     assert.equal(monitor.detachedCount, 0);
+  });
+});
+
+describe("a logger that throws", () => {
+  const folder = ownFolder();
+
+  it("does not end a worker, which finds its supervisor and counts", async () => {
+    const socket = join(folder, "late.ipc");
+    let lineCount = 0;
+    const fail = (): never => {
+      lineCount++;
+      throw new Error("no room for a line");
+    };
+    const throwing = { debug: fail, info: fail, warn: fail, error: fail };
+    writeFileSync(socket, "not a socket");
+    const schema = { small: "U8" } as const;
+    const worker = connect({ name: "web", schema, socket, log: throwing });
+    await until(() => lineCount > 0, "it says what is wrong");
+    worker.metrics.small.increment(1000);
+    unlinkSync(socket);
+    const log = new CollectingLogger();
+    const monitor = new UtilizationMonitor({ path: join(folder, "late.shm"), log });
+    await using _ = await Supervisor.listen({ socket, monitors: [monitor], log });
+    await until(() => monitor.sample().web?.small === 255, "it is read");
+    await worker.close();
   });
 });

@@ -1,6 +1,7 @@
 // What people write on the command line, as values.
 
 import { parseArgs } from "node:util";
+import { CONTROLS } from "../field.ts";
 import { print } from "./output.ts";
 
 /** A mistake on the command line: exit code 2. */
@@ -118,5 +119,5 @@ export function parseCount(option: string, text: string, largest: number): numbe
 
 /** Text that may have come from elsewhere, for a terminal: one line, no control characters. */
 export function printable(text: string): string {
-  return text.replace(/\s*\n\s*/g, " | ").replace(/\p{Cc}/gu, "\u{fffd}");
+  return text.replace(/\s*\n\s*/g, " | ").replace(CONTROLS, "\u{fffd}");
 }

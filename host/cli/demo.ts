@@ -85,7 +85,7 @@ async function run(options: Demo): Promise<void> {
   const processes = new DemoProcesses({ services, env: supervisor.env, log });
   let blockTimer: ReturnType<typeof setTimeout> | undefined;
   try {
-    await Promise.race([allRegistered(processes, monitor, workers), stopped(stop)]);
+    await Promise.race([allRegistered(processes, monitor, workers, stop), stopped(stop)]);
     if (stop.aborted) return;
     view.open({ monitor, socket: supervisor.socket });
     const loop = monitor.run({ signal: stop });
@@ -108,10 +108,11 @@ async function allRegistered(
   processes: DemoProcesses,
   monitor: UtilizationMonitor,
   count: number,
+  stop: AbortSignal,
 ): Promise<void> {
   await processes.start();
   const deadline = performance.now() + START_MS;
-  for (;;) {
+  while (!stop.aborted) {
     const registered = monitor.sampleByWorker().length;
     if (registered >= count) return;
     if (performance.now() > deadline) {

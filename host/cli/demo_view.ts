@@ -123,7 +123,7 @@ export class TableView implements DemoView {
     ];
     if (!this.#closed) {
       head.push([{ text: "Ask it from another terminal:", style: "dim" }]);
-      head.push([{ text: `  utilization status --socket ${socket}` }]);
+      head.push([{ text: `  npx utilization-monitor status --socket ${socket}` }]);
     }
     head.push([]);
     const foot = this.#closed ? [] : [...stalledLines(this.#scene.monitor), ...this.#newsLines()];

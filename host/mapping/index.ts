@@ -1,3 +1,4 @@
+import { isAllowed } from "../libc.ts";
 import { loadDeno } from "./deno.ts";
 import { loadKoffi } from "./koffi.ts";
 import { loadMmapIo } from "./mmap_io.ts";
@@ -166,12 +167,8 @@ function choose(option: MappingName | undefined): Way {
 }
 
 function mappingVariable(): string | undefined {
-  try {
-    return process.env.UTILIZATION_MAPPING;
-  } catch {
-    // Deno, which was not allowed to read it.
-    return undefined;
-  }
+  const variable = "UTILIZATION_MAPPING";
+  return isAllowed({ name: "env", variable }) ? process.env[variable] : undefined;
 }
 
 function wayWith(mapping: MappingName, mapper: Mapper | null, reason: string): Way {

@@ -48,10 +48,12 @@ async function checkLines() {
   const adding = start(add, env);
   await until(adding, "it is added", () => adding.child.exitCode === 0);
 
+  const audits = ["supervisor", "worker"].map((name) => join(folder, `${name}.jsonl`));
+  const audited = (audit) => ({ ...env, DENO_AUDIT_PERMISSIONS: audit });
   const [superviseLine, workerLine] = run.trim().split("\n");
-  const supervisor = start(superviseLine, env);
+  const supervisor = start(superviseLine, audited(audits[0]));
   await until(supervisor, "it listens", (text) => text.includes("Listening on"));
-  const counting = start(workerLine, env);
+  const counting = start(workerLine, audited(audits[1]));
   await until(counting, "the worker is registered", (text) =>
     /Registered .*\(mapping: deno\)/.test(text),
   );
@@ -59,6 +61,24 @@ async function checkLines() {
   await until(supervisor, "the worker is read", (text) =>
     /"web":\{"requests_total":[1-9]\d*,"worker_count":1\}/.test(text),
   );
+  for (const audit of audits) checkAsked(readFileSync(audit, "utf8"));
+}
+
+/** In a terminal Deno would stop and ask for more than it was given; here it refuses in silence. */
+function checkAsked(text) {
+  const asked = text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const strange = asked.filter(
+    ({ permission, value }) =>
+      permission === "env" ||
+      (permission === "sys" && value !== "uid") ||
+      String(value).startsWith("/proc/"),
+  );
+  if (asked.length === 0 || strange.length > 0) {
+    throw new Error(`Deno was asked for more: ${JSON.stringify(strange)}`);
+  }
 }
 
 /** What .gitignore hides is left out without a word, and slow types are an error. */
