@@ -16,6 +16,7 @@ import { Supervisor } from "../host/supervisor.ts";
 import { UtilizationMonitor } from "../host/utilization_monitor.ts";
 import { connect } from "../host/worker.ts";
 import { bytes, type Frame, frames, invoke, result } from "./bus_captures.ts";
+import { afterTest } from "./support/after_test.ts";
 import { ownFolder } from "./support/folder.ts";
 import { CollectingLogger } from "./support/log.ts";
 import { RawPeer } from "./support/raw_peer.ts";
@@ -201,7 +202,7 @@ describe("Supervisor, to the recorded frames of real Ruby workers and clients", 
 describe("Supervisor with several monitors", () => {
   const folder = ownFolder();
 
-  it("tells what one cannot say, and asks the others", async () => {
+  it("tells what one cannot say, and asks the others", async (t) => {
     const log = new CollectingLogger();
     const socket = join(folder, "s.ipc");
     const broken = {
@@ -214,7 +215,8 @@ describe("Supervisor with several monitors", () => {
       },
     };
     const monitor = new UtilizationMonitor({ path: join(folder, "s.shm"), log });
-    await using supervisor = await Supervisor.listen({ socket, monitors: [broken, monitor], log });
+    const supervisor = await Supervisor.listen({ socket, monitors: [broken, monitor], log });
+    afterTest(t, () => supervisor.close());
     const worker = RawPeer.connect(socket);
     const [register, , schema] = capture("01-register").map(({ hex }) => bytes(hex));
     worker.send(register!);
@@ -324,7 +326,7 @@ function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void 
 describe("Supervisor, asked by one client again and again", () => {
   const folder = ownFolder();
 
-  it("makes the status once for all calls that come at once", async () => {
+  it("makes the status once for all calls that come at once", async (t) => {
     let count = 0;
     class CountingMonitor extends UtilizationMonitor {
       override statusText(...options: Parameters<UtilizationMonitor["statusText"]>): string {
@@ -335,7 +337,8 @@ describe("Supervisor, asked by one client again and again", () => {
     const log = new CollectingLogger();
     const monitor = new CountingMonitor({ path: join(folder, "b.shm"), log });
     const socket = join(folder, "b.ipc");
-    await using _ = await Supervisor.listen({ socket, monitors: [monitor], log });
+    const supervisor = await Supervisor.listen({ socket, monitors: [monitor], log });
+    afterTest(t, () => supervisor.close());
     const client = RawPeer.connect(socket);
     const calls = Array.from({ length: 200 }, (_call, index) =>
       encodeMessage(invoke(index * 2 + 1, symbol("supervisor"), "status_json")),
@@ -354,10 +357,11 @@ describe("Supervisor, asked by one client again and again", () => {
     client.close();
   });
 
-  it("refuses a state that is longer than it would keep", async () => {
+  it("refuses a state that is longer than it would keep", async (t) => {
     const log = new CollectingLogger();
     const socket = join(folder, "c.ipc");
-    await using _ = await Supervisor.listen({ socket, monitors: [], log });
+    const supervisor = await Supervisor.listen({ socket, monitors: [], log });
+    afterTest(t, () => supervisor.close());
     const client = RawPeer.connect(socket);
     const state = { name: "web", notes: "x".repeat(70_000) };
     const options = { process_id: 1, state };

@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { Supervisor } from "../host/supervisor.ts";
 import { UtilizationMonitor } from "../host/utilization_monitor.ts";
 import { connect } from "../host/worker.ts";
+import { afterTest } from "./support/after_test.ts";
 import { ownFolder } from "./support/folder.ts";
 import { CollectingLogger } from "./support/log.ts";
 import { until } from "./support/until.ts";
@@ -45,11 +46,12 @@ describe("a worker whose socket leads to no supervisor", () => {
 describe("close()", () => {
   const folder = ownFolder();
 
-  it("resolves in a program that nothing else keeps alive", async () => {
+  it("resolves in a program that nothing else keeps alive", async (t) => {
     const log = new CollectingLogger();
     const monitor = new UtilizationMonitor({ path: join(folder, "s.shm"), log });
     const socket = join(folder, "s.ipc");
-    await using _ = await Supervisor.listen({ socket, monitors: [monitor], log });
+    const supervisor = await Supervisor.listen({ socket, monitors: [monitor], log });
+    afterTest(t, () => supervisor.close());
     const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
     const program = new URL(`fixtures/closing_process${extension}`, import.meta.url);
     const command = [fileURLToPath(program), socket];
@@ -64,7 +66,7 @@ describe("close()", () => {
 describe("a logger that throws", () => {
   const folder = ownFolder();
 
-  it("does not end a worker, which finds its supervisor and counts", async () => {
+  it("does not end a worker, which finds its supervisor and counts", async (t) => {
     const socket = join(folder, "late.ipc");
     let lineCount = 0;
     const fail = (): never => {
@@ -80,7 +82,8 @@ describe("a logger that throws", () => {
     unlinkSync(socket);
     const log = new CollectingLogger();
     const monitor = new UtilizationMonitor({ path: join(folder, "late.shm"), log });
-    await using _ = await Supervisor.listen({ socket, monitors: [monitor], log });
+    const supervisor = await Supervisor.listen({ socket, monitors: [monitor], log });
+    afterTest(t, () => supervisor.close());
     await until(() => monitor.sample().web?.small === 255, "it is read");
     await worker.close();
   });
