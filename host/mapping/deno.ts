@@ -1,5 +1,5 @@
 import { type Libc, loadLibc, type Pointer, pathBytes } from "../libc.ts";
-import type { FileCalls, FileStatus, Mapper, OpenOptions } from "./index.ts";
+import type { FileCalls, FileStatus, Mapper, OpenOptions } from "./types.ts";
 
 const O_RDWR = 0o2;
 const O_CREAT = 0o100;

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import type { Mapper } from "./index.ts";
+import type { Mapper } from "./types.ts";
 
 /** What we use of koffi. A pointer is opaque: a bigint today, an object in older versions. */
 interface Koffi {

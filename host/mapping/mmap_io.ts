@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { isMainThread } from "node:worker_threads";
-import type { Mapper } from "./index.ts";
+import type { Mapper } from "./types.ts";
 
 /** What we use of it: its own types do not fit its exports. */
 interface MmapIo {

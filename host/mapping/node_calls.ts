@@ -8,7 +8,7 @@ import {
   readSync,
   writeSync,
 } from "node:fs";
-import type { FileCalls } from "./index.ts";
+import type { FileCalls } from "./types.ts";
 
 /** The calls of `node:fs`. */
 export const nodeCalls: FileCalls = {

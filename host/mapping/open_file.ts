@@ -6,7 +6,7 @@ import type {
   MappingName,
   OpenOptions,
   Way,
-} from "./index.ts";
+} from "./types.ts";
 
 /** The longest piece that one call of `read` or `write` takes on every runtime is below 2 GiB. */
 const LONGEST_TRANSFER = 0x4000_0000;
