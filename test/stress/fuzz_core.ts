@@ -16,7 +16,7 @@ const CASES = {
 } as const;
 
 export const subject: Subject = {
-  name: "fuzz of the core",
+  name: "fuzz_core",
 
   async run(form: Form, { seed, fault, note }: StressContext): Promise<Outcome> {
     const pairs = new Pairs(fault ? faultyCore : () => loadCore());

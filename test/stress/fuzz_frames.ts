@@ -39,7 +39,7 @@ const FOUND: readonly (readonly [what: string, frames: readonly string[], last?:
 ];
 
 export const subject: Subject = {
-  name: "fuzz of frames",
+  name: "fuzz_frames",
 
   async run(form: Form, { seed, fault, note }: StressContext): Promise<Outcome> {
     const count = STREAMS[form];

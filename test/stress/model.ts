@@ -8,7 +8,7 @@ import type { Form, Outcome, StressContext, Subject } from "./subject.ts";
 const RUNS: Readonly<Record<Form, number>> = { short: 250, long: 10_000 };
 
 export const subject: Subject = {
-  name: "model of the monitor",
+  name: "model",
 
   async run(form: Form, { folder, seed, fault, note }: StressContext): Promise<Outcome> {
     const counts: ModelCounts = { runs: 0, commands: 0 };
