@@ -392,7 +392,7 @@ describe("the heartbeat of a worker", () => {
     const host = new Host(t);
     await host.listen(t);
     const schema = { a: "u8", b_total: "u64", c: "u8" } as const;
-    const { metrics } = await host.worker(t, schema, { heartbeatMs: 1 });
+    const { metrics } = await host.worker(t, schema, { heartbeatMs: 1, flushMs: 1 });
     metrics.a.set(255);
     metrics.b_total.set(2n ** 64n - 1n);
     metrics.c.set(255);
