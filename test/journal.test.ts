@@ -4,7 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
-  rmdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -165,14 +165,14 @@ describe("Journal", () => {
     journal.append(registered(1));
     // As on a full disk: its descriptor is of no use, and another file cannot be made.
     journal.close({ remove: true });
-    mkdirSync(`${journalPath(file)}.new`);
+    mkdirSync(`${journalPath(file)}.new/full`, { recursive: true });
     journal.append(registered(2, 1024));
     journal.append(registered(3, 1536));
     assert.equal(log.lines.length, 1, log.lines.join());
     assert.match(log.lines[0]!, /Cannot write ".*a.shm.journal": .*starts anew/);
     assert.equal(existsSync(journalPath(file)), false);
     // There is room again.
-    rmdirSync(`${journalPath(file)}.new`);
+    rmSync(`${journalPath(file)}.new`, { recursive: true });
     journal.append({ free: 1 });
     await until(() => readJournal(file) !== null, "it is written, by itself");
     assert.deepEqual([...readJournal(file)!.state.held.keys()], [2, 3]);
