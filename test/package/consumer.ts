@@ -19,6 +19,7 @@ import {
   type FieldOptions,
   type FieldType,
   type FieldTypeAlias,
+  Inspection,
   type IntervalLoop,
   type Kind,
   type Logger,
@@ -26,6 +27,7 @@ import {
   type MappingName,
   type Metric,
   type Monitor,
+  type MonitorLimits,
   type Namespace,
   Observer,
   type ObserverOptions,
@@ -41,6 +43,7 @@ import {
   type Status,
   type StatusOptions,
   Supervisor,
+  type SupervisorLimits,
   type SupervisorOptions,
   stderrLogger,
   UtilizationMonitor,
@@ -112,10 +115,13 @@ function countInASegment(): void {
 
 async function superviseAWorker(): Promise<void> {
   const socket = join(folder, "own.ipc");
-  const monitorOptions: UtilizationMonitorOptions = { path: join(folder, "sup.shm"), log };
+  const few: MonitorLimits = { services: 10 };
+  const path = join(folder, "sup.shm");
+  const monitorOptions: UtilizationMonitorOptions = { path, limits: few, log };
   const monitor = new UtilizationMonitor(monitorOptions);
   const asMonitor: Monitor = monitor;
-  const supervisorOptions: SupervisorOptions = { socket, monitors: [asMonitor], log };
+  const limits: SupervisorLimits = { workers: 10 };
+  const supervisorOptions: SupervisorOptions = { socket, monitors: [asMonitor], limits, log };
   const supervisor = await Supervisor.listen(supervisorOptions);
 
   const schema = { requests_total: "u64", load: "f64" } as const;
@@ -145,6 +151,11 @@ async function superviseAWorker(): Promise<void> {
   const controller: WorkerController = { id: 99, processId: null, state: {}, worker: proxy };
   await monitor.register(controller);
   assert.equal(monitor.sample().unknown?.calls_total, 0);
+
+  const inspection = Inspection.open(monitor.path);
+  const inspected: Sample<number> = inspection.totals();
+  assert.equal(inspected.web?.requests_total, 7);
+  inspection.close();
 
   const loop: IntervalLoop<Sample<number>> = monitor.run();
   for await (const round of loop) {

@@ -36,7 +36,7 @@ static double call(const char *name, const double *a) {
   CALL0(available); CALL0(capacity);
   CALL0(groups); CALL0(results); CALL0(segments); CALL0(stage);
   CALL1(init); CALL1(grow); CALL1(find); CALL1(next); CALL1(detach);
-  CALL1(accumulator); CALL1(forget); CALL1(rows); CALL1(group); CALL1(dissolve); CALL1(decode);
+  CALL1(accumulator); CALL1(forget); CALL1(retired); CALL1(rows); CALL1(group); CALL1(dissolve); CALL1(decode);
   CALL2(attach); CALL2(define); CALL2(retire);
   CALL2F(allocate); CALL2F(free);
   NAMED(oldest) return CORE(oldest)(&core, INDEX(0));
