@@ -65,14 +65,12 @@ export class Libc {
     name: Exclude<keyof typeof SYMBOLS, "mmap" | "__errno_location">,
     ...values: (number | bigint | Uint8Array | Pointer)[]
   ): number {
-    let errno = 0;
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      // 64-bit integers come as numbers or bigints, by their size.
-      const answer = Number(this.#symbols[name](...values));
-      if (answer !== -1) return answer;
-      errno = this.#errno.getInt32();
-      if (!NOT_OURS.has(errno)) break;
-    }
+    // 64-bit integers come as numbers or bigints, by their size.
+    const [answer, errno] = this.#attempt(
+      () => Number(this.#symbols[name](...values)),
+      (number) => number === -1,
+    );
+    if (errno === 0) return answer;
     const code = getSystemErrorName(-errno);
     throw Object.assign(new Error(`${code}: ${name}`), { code, errno: -errno, syscall: name });
   }
@@ -81,14 +79,21 @@ export class Libc {
   map(descriptor: number, offset: number, length: number, write: boolean): Pointer | number {
     const protection = write ? PROT_READ | PROT_WRITE : PROT_READ;
     const values = [0n, BigInt(length), protection, MAP_SHARED, descriptor, BigInt(offset)];
-    let errno = 0;
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const pointer = this.#symbols.mmap(...values) as Pointer;
-      if (this.#deno.UnsafePointer.value(pointer) !== MAP_FAILED) return pointer;
-      errno = this.#errno.getInt32();
-      if (!NOT_OURS.has(errno)) break;
+    const [pointer, errno] = this.#attempt(
+      () => this.#symbols.mmap(...values) as Pointer,
+      (address) => this.#deno.UnsafePointer.value(address) === MAP_FAILED,
+    );
+    return errno === 0 ? pointer : errno;
+  }
+
+  /** What a call answers, and 0; or its errno, once that is its own. */
+  #attempt<Answer>(call: () => Answer, isFailure: (answer: Answer) => boolean): [Answer, number] {
+    for (let attempt = 1; ; attempt++) {
+      const answer = call();
+      if (!isFailure(answer)) return [answer, 0];
+      const errno = this.#errno.getInt32();
+      if (!NOT_OURS.has(errno) || attempt === ATTEMPTS) return [answer, errno || EIO];
     }
-    return errno;
   }
 
   /** A view of memory of the C library, which does not own it. */
@@ -104,6 +109,7 @@ export class Libc {
  */
 const NOT_OURS: ReadonlySet<number> = new Set([0, 4, 11, 110]);
 const ATTEMPTS = 10;
+const EIO = 5;
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -123,9 +129,7 @@ export function loadLibc(): Libc {
   const deno = (globalThis as unknown as { readonly Deno?: DenoForeign }).Deno;
   if (deno === undefined) throw new Error("this is not Deno");
   if (deno.build.os !== "linux") throw new Error(`Deno cannot map files on ${deno.build.os} yet`);
-  if (deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
-    throw new Error("Deno maps files only with --allow-ffi");
-  }
+  if (!isAllowed({ name: "ffi" })) throw new Error("Deno maps files only with --allow-ffi");
   try {
     loaded = new Libc(deno);
   } catch (cause) {

@@ -153,7 +153,7 @@ export function toRows(fields: readonly Field[]): Row[] {
   return fields.map(toRow);
 }
 
-export function toRow(field: Field): Row {
+function toRow(field: Field): Row {
   const { name, type, offset, kind, aggregate, unit, help, declared } = field;
   const options: FieldOptions = {
     ...(declared.kind && { kind }),
