@@ -75,6 +75,9 @@ export const subject: Subject = {
       let supervisor = await supervise();
       for (let i = 0; i < workers; i++) herd.add();
       await settle(supervisor);
+      // One dies with the first supervisor whatever the chances, and is looked for at once.
+      await replace();
+      await settle(supervisor);
       let ends = 0;
       // One reading that is wrong is enough: those that follow are wrong for the same reason.
       while (ends < atMost && ledger.wrong === 0) {
