@@ -186,6 +186,31 @@ describe("Metric of 64 bits", () => {
     }
   });
 
+  it("stops at the maximum by ones, however it came near", () => {
+    for (const type of ["u64", "s64", "U64", "S64"] as const) {
+      const { maximum } = limitsOf(type, "gauge");
+      const nearest = 2 ** (isSigned(type) ? 63 : 64) - 2 ** 11;
+      const ways: ((metric: Metric) => void)[] = [
+        (metric) => metric.set(maximum - 1n),
+        (metric) => metric.set(nearest),
+        (metric) => metric.increment(nearest),
+        (metric) => {
+          metric.set(2 ** 62);
+          for (let i = 0; i < 3; i++) metric.increment(2 ** 62);
+        },
+      ];
+      for (const come of ways) {
+        const subject = new Subject(type);
+        come(subject.metric);
+        for (let i = 0; i < 2 ** 11 + 1; i++) subject.metric.increment();
+        subject.holds(maximum);
+        subject.metric.set(5);
+        subject.metric.increment();
+        subject.holds(6n);
+      }
+    }
+  });
+
   it("carries and borrows between the halves", () => {
     for (const type of ["u64", "s64", "U64", "S64"] as const) {
       const subject = new Subject(type);

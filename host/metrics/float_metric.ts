@@ -32,16 +32,15 @@ export class FloatMetric extends Metric {
   }
 
   increment(by = 1): void {
-    const next = typeof by === "number" ? this.#cell[this.#index]! + by : Number.NaN;
-    // One limit is enough in the usual direction. Comparisons with NaN are false.
-    if (next <= this.#maximum && by >= 0) this.#cell[this.#index] = next;
-    else this.#addUnusual(by, 1);
+    // Adding 1 to a number near the largest one gives that number: it leads beyond no limit.
+    if (by === 1) this.#cell[this.#index]! += 1;
+    else this.#add(by, 1);
   }
 
   decrement(by = 1): void {
-    const next = typeof by === "number" ? this.#cell[this.#index]! - by : Number.NaN;
-    if (next >= this.#minimum && by >= 0) this.#cell[this.#index] = next;
-    else this.#addUnusual(by, -1);
+    const next = this.#cell[this.#index]! - 1;
+    if (by === 1 && next >= this.#minimum) this.#cell[this.#index] = next;
+    else this.#add(by, -1);
   }
 
   set(value: number | bigint): void {
@@ -60,7 +59,7 @@ export class FloatMetric extends Metric {
     this.#index = index;
   }
 
-  #addUnusual(by: number, sign: 1 | -1): void {
+  #add(by: number, sign: 1 | -1): void {
     if (Number.isFinite(by)) this.#store(this.value + sign * by);
     else this.ignored(by);
   }

@@ -14,6 +14,9 @@ function toScratch(integer: number): void {
   scratchHalves[1] = Math.floor(integer / 2 ** 32);
 }
 
+/** No process adds 1 as often as this: at one addition a nanosecond, it would take 146 years. */
+const OUT_OF_REACH = 2 ** 62;
+
 /** How far a sum of two numbers below 2^64 can be from the truth, and then some. */
 const ESTIMATE_MARGIN = 2 ** 54;
 
@@ -21,16 +24,17 @@ const ESTIMATE_MARGIN = 2 ** 54;
  * Integers of 64 bits. Signed ones are handled as unsigned, which in two's complement have the same
  * sums. Nothing here makes a BigInt in the usual case, as that would allocate: the engine compiles
  * `cell[index] += 1n` to one addition, and everything else is asked of the two halves.
+ *
+ * Adding 1 asks nothing at all. Ones alone do not lead to the maximum: a value that was put near it
+ * has its `increment` replaced by one that looks.
  */
 export class WideMetric extends Metric {
   readonly #signed: boolean;
   readonly #minimum: number;
   /** The first integer beyond the largest value: unlike that, a number holds it exactly. */
   readonly #limit: number;
-  // The high halves of the smallest and the largest value, as signed integers: those the engine
-  // compares without a detour through floating point.
+  /** The high half of the smallest value, as the signed integer that the array has. */
   readonly #minimumHalf: number;
-  readonly #maximumHalf: number;
   #cell: BigUint64Array = new BigUint64Array(1);
   #index = 0;
   #halves = new Int32Array(this.#cell.buffer);
@@ -42,7 +46,6 @@ export class WideMetric extends Metric {
     this.#minimum = minimumOf(field);
     this.#limit = this.#signed ? 2 ** 63 : 2 ** 64;
     this.#minimumHalf = this.#minimum < 0 ? -0x8000_0000 : 0;
-    this.#maximumHalf = this.#signed ? 0x7fff_ffff : -1;
   }
 
   get value(): number {
@@ -57,9 +60,7 @@ export class WideMetric extends Metric {
   }
 
   increment(by = 1): void {
-    // Below that half there is room for one more; the exact path finds out about the rest.
-    const belowMaximum = this.#halves[this.#high] !== this.#maximumHalf;
-    if (by === 1 && belowMaximum) this.#cell[this.#index]! += 1n;
+    if (by === 1) this.#cell[this.#index]! += 1n;
     else this.#add(by);
   }
 
@@ -80,9 +81,15 @@ export class WideMetric extends Metric {
     } else if (value >= this.#minimum && value < this.#limit) {
       toScratch(Math.trunc(value));
       this.#cell[this.#index] = scratch[0]!;
+      if (value >= this.#limit - OUT_OF_REACH) this.#increaseWithCare();
     } else {
       this.#store(BigInt(Math.trunc(value)));
     }
+  }
+
+  /** From now on: the maximum may be near. */
+  #increaseWithCare(): void {
+    this.increment = (by = 1) => this.#add(by);
   }
 
   moveTo(cells: Cells, offset: number): void {
@@ -111,6 +118,7 @@ export class WideMetric extends Metric {
     ) {
       toScratch(step);
       this.#cell[this.#index]! += scratch[0]!;
+      if (estimate >= this.#limit - OUT_OF_REACH) this.#increaseWithCare();
     } else {
       this.#store(this.bigint + BigInt(step));
     }
@@ -122,5 +130,6 @@ export class WideMetric extends Metric {
     const within = value < minimum ? minimum : value > maximum ? maximum : value;
     if (within !== value) this.limited(within);
     this.#cell[this.#index] = within;
+    if (Number(within) >= this.#limit - OUT_OF_REACH) this.#increaseWithCare();
   }
 }
