@@ -12,9 +12,11 @@ export function gatherEightWords(
   first: number,
   rows: number,
 ): void {
-  let to = targetIndex;
-  for (let row = 0; row < rows; row++, to += 8) {
+  // By shifts the engine knows both indices to be small: additions to them cannot overflow.
+  let address = targetIndex << 3;
+  for (let row = 0; row < rows; row++, address += 64) {
     const from = offsets[first + row]! >>> 3;
+    const to = address >>> 3;
     target[to] = source[from]!;
     target[to + 1] = source[from + 1]!;
     target[to + 2] = source[from + 2]!;
