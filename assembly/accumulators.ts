@@ -15,6 +15,7 @@ import {
   BANK_LOW,
   BANK_PARTS,
   COUNTER,
+  LIVE,
   NONE,
   OK,
   OUT_OF_MEMORY,
@@ -29,6 +30,7 @@ import {
   RESULT_NONE,
   RESULT_VALUE,
   RESULT_WIDE,
+  SUM,
   TOTALS,
 } from "./layout";
 import { extend } from "./memory";
@@ -48,6 +50,12 @@ export function accumulatorAt(accumulator: i32): usize {
 export function isAccumulator(accumulator: i32): bool {
   if (<u32>accumulator >= <u32>accumulatorCount) return false;
   return load<i32>(accumulatorAt(accumulator), ACCUMULATOR_USED) !== 0;
+}
+
+/** Whether the values of a LIVE or DETACHED `list` are added up: of detached workers, counters. */
+export function isSummed(accumulator: i32, list: i32): bool {
+  const aggregate = load<i32>(accumulatorAt(accumulator), ACCUMULATOR_AGGREGATE);
+  return aggregate === COUNTER || (aggregate === SUM && list === LIVE);
 }
 
 /** Makes room for `count` RESULTs; false when memory cannot grow. */

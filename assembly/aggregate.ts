@@ -1,6 +1,13 @@
 // Decodes staged rows by the operations of their group.
 
-import { accumulatorAt, addInteger, setFloat, toFloat, writeResult } from "./accumulators";
+import {
+  accumulatorAt,
+  addInteger,
+  isSummed,
+  setFloat,
+  toFloat,
+  writeResult,
+} from "./accumulators";
 import { groupAt, isGroup, momentOf, stage } from "./groups";
 import {
   ACCUMULATOR_AGGREGATE,
@@ -33,8 +40,8 @@ import {
   ROW_BYTES,
   ROW_OFFSET,
   ROW_TYPE,
-  SUM,
 } from "./layout";
+import { neighbours, sumNeighbours } from "./neighbours";
 import { sum } from "./sums";
 import { integerHigh, integerLow, isFloat, readFloat, readInteger } from "./types";
 
@@ -54,17 +61,28 @@ export function accumulate(group: i32, list: i32, first: i32, rows: i32): i32 {
   const bytes = rows * stride;
   const operations = load<usize>(record, GROUP_OPERATIONS);
   const end = operations + load<i32>(record, GROUP_COUNT) * ROW_BYTES;
-  for (let operation = operations; operation < end; operation += ROW_BYTES) {
-    const accumulator = accumulatorAt(load<i32>(operation, ROW_ACCUMULATOR));
-    const aggregate = load<i32>(accumulator, ACCUMULATOR_AGGREGATE);
+  let count = 1;
+  for (let operation = operations; operation < end; operation += count * ROW_BYTES) {
+    count = 1;
+    const index = load<i32>(operation, ROW_ACCUMULATOR);
+    const accumulator = accumulatorAt(index);
     const type = load<i32>(operation, ROW_TYPE);
     const address = stage() + load<u32>(operation, ROW_OFFSET);
-    if (aggregate === COUNTER || (aggregate === SUM && list === LIVE)) {
-      sum(accumulator + bank, type, address, address + bytes, stride);
-    } else if (list === LIVE) {
+    if (!isSummed(index, list)) {
+      if (list !== LIVE) continue;
       const offsets = load<usize>(members, MEMBERS_POINTER) + (first << 2);
+      const aggregate = load<i32>(accumulator, ACCUMULATOR_AGGREGATE);
       select(accumulator, aggregate, type, address, address + bytes, stride, offsets);
+      continue;
     }
+    if (ASC_FEATURE_SIMD) {
+      count = neighbours(operation, end, list);
+      if (count > 1) {
+        sumNeighbours(count, operation, bank, address, address + bytes, stride);
+        continue;
+      }
+    }
+    sum(accumulator + bank, type, address, address + bytes, stride);
   }
   return OK;
 }

@@ -42,9 +42,10 @@ function sumNarrowSwapped<T>(address: usize, end: usize, stride: usize): i64 {
 // 64-bit integers: a wrapping sum of the values and a sum of their upper halves, which has room
 // for 2^32 rows, give the exact 128-bit sum without a carry in the loop.
 
-function addWide(bank: usize, sum: u64, upper: i64, upperHigh: i64): void {
-  addInteger(bank, sum - (upper << 32), 0);
-  addInteger(bank, upper << 32, upperHigh);
+export function addWide(bank: usize, sum: u64, upper: i64, upperHigh: i64): void {
+  // What is below the upper halves has carried if the sum is less than they are.
+  const carry: i64 = sum < <u64>(upper << 32) ? 1 : 0;
+  addInteger(bank, sum, upperHigh + carry);
 }
 
 function sumUnsigned(bank: usize, address: usize, end: usize, stride: usize): void {

@@ -1,10 +1,10 @@
-// Loads core.wasm and checks that it is the build these sources belong to. The only file that
-// says WebAssembly.
+// Loads the core and checks that it is the build these sources belong to: core.simd.wasm where the
+// host runs it, else core.wasm. The only file that says WebAssembly.
 
 import { readFileSync } from "node:fs";
 import { instantiateSync } from "@assemblyscript/loader";
 import * as layout from "../assembly/layout.ts";
-import { CORE_BASE64 } from "../build/core_bytes.ts";
+import { CORE_BASE64, CORE_SIMD_BASE64 } from "../build/core_bytes.ts";
 import type { CoreExports } from "./core_exports.ts";
 
 export type { CoreExports } from "./core_exports.ts";
@@ -29,13 +29,23 @@ function compile(source: CoreSource | undefined): WebAssembly.Module {
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof URL) return new WebAssembly.Module(readFileSync(source));
   if (source !== undefined) return new WebAssembly.Module(source as BufferSource);
-  compiled ??= new WebAssembly.Module(packagedBytes());
+  compiled ??= compilePackaged();
   return compiled;
 }
 
+/** Both give the same results; with vectors they come sooner. Not every host has them. */
+function compilePackaged(): WebAssembly.Module {
+  try {
+    return new WebAssembly.Module(packagedBytes(CORE_SIMD_BASE64));
+  } catch (error) {
+    if (!(error instanceof WebAssembly.CompileError)) throw error;
+    return new WebAssembly.Module(packagedBytes(CORE_BASE64));
+  }
+}
+
 /** Not read from a file: that would take a path, which bundlers break, and on Deno a permission. */
-function packagedBytes(): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(CORE_BASE64), (character) => character.charCodeAt(0));
+function packagedBytes(base64: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
 /**
@@ -95,15 +105,15 @@ function checkLayout(exports: Record<string, unknown>): void {
     const value = global instanceof WebAssembly.Global ? global.value : undefined;
     if (value !== expected) {
       throw new Error(
-        `Cannot load core.wasm: ${name} is ${value} there and ${expected} here, build it anew`,
+        `Cannot load the core: ${name} is ${value} there and ${expected} here, build it anew`,
       );
     }
   }
 }
 
 /**
- * Loads a core: the packaged `core.wasm` without an argument, else a compiled module, its bytes
- * or its URL.
+ * Loads a core: the packaged one without an argument, else a compiled module, its bytes or its
+ * URL.
  */
 export function loadCore(source?: CoreSource): Core {
   return new Core(source);

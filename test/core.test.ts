@@ -1,13 +1,28 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
 import { describe, it } from "node:test";
 import * as layout from "../assembly/layout.ts";
 import type { instantiate } from "../build/core.d.ts";
 import { type CoreExports, type CoreSource, loadCore } from "../host/core.ts";
 import { projectFile } from "./data.ts";
+import { fixturePath } from "./support/child.ts";
 import { randomFrom } from "./support/random.ts";
+import { isDeno } from "./support/runtime.ts";
 
 const wasm = projectFile("build/core.wasm");
+const simd = projectFile("build/core.simd.wasm");
+
+describe("core.simd.wasm", () => {
+  const module = new WebAssembly.Module(readFileSync(simd));
+
+  it("imports and exports what core.wasm does", () => {
+    const reference = new WebAssembly.Module(readFileSync(wasm));
+    assert.deepEqual(WebAssembly.Module.imports(module), []);
+    const exportsOf = (one: WebAssembly.Module) => WebAssembly.Module.exports(one);
+    assert.deepEqual(exportsOf(module), exportsOf(reference));
+  });
+});
 
 describe("core.wasm", () => {
   const module = new WebAssembly.Module(readFileSync(wasm));
@@ -139,6 +154,18 @@ describe("loadCore()", () => {
     // @ts-expect-error: a path is not a URL.
     const path: CoreSource = "build/core.wasm";
     for (const source of [promise, path]) assert.throws(() => loadCore(source), TypeError);
+  });
+
+  it("takes core.simd.wasm where the engine has vectors, else core.wasm", {
+    skip: process.arch !== "x64" && "vectors cannot be turned off here",
+  }, () => {
+    const run = (...flags: readonly string[]): unknown => {
+      const v8 = isDeno ? ["run", "-A", `--v8-flags=${flags}`] : flags;
+      const command = [...v8, fixturePath("core_process")];
+      return JSON.parse(execFileSync(process.execPath, command, { encoding: "utf8" }));
+    };
+    assert.deepEqual(run("--no-enable-sse4-1"), { vectors: false, selftest: layout.OK });
+    assert.deepEqual(run(), { vectors: true, selftest: layout.OK });
   });
 
   it("refuses a core that was built from another layout", () => {

@@ -13,10 +13,17 @@ interface Runner {
 
 const runner = projectFile("examples/hosts/vectors.js").href;
 const { runVectors } = (await import(runner)) as Runner;
-const module = new WebAssembly.Module(readFileSync(projectFile("build/core.wasm")));
+/** The reference, and the build that sums with vectors. */
+const BUILDS = ["core.wasm", "core.simd.wasm"] as const;
 
-function run(text: string): ReturnType<Runner["runVectors"]> {
-  return runVectors(text, () => new WebAssembly.Instance(module, {}).exports);
+function compiled(build: (typeof BUILDS)[number]): WebAssembly.Module {
+  return new WebAssembly.Module(readFileSync(projectFile(`build/${build}`)));
+}
+
+const module = compiled("core.wasm");
+
+function run(text: string, built = module): ReturnType<Runner["runVectors"]> {
+  return runVectors(text, () => new WebAssembly.Instance(built, {}).exports);
 }
 
 const folder = projectFile("test/vectors/");
@@ -29,12 +36,14 @@ describe("the conformance vectors", () => {
   });
 
   for (const [name, text] of contents) {
-    it(`hold for the built core: ${name}`, () => {
-      const { passed, total, failures } = run(text);
-      assert.deepEqual(failures, []);
-      assert.equal(passed, total);
-      assert.equal(total, text.match(/^case /gm)?.length);
-    });
+    for (const build of BUILDS) {
+      it(`hold for ${build}: ${name}`, () => {
+        const { passed, total, failures } = run(text, compiled(build));
+        assert.deepEqual(failures, []);
+        assert.equal(passed, total);
+        assert.equal(total, text.match(/^case /gm)?.length);
+      });
+    }
   }
 
   it("call every export", () => {

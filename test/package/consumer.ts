@@ -69,7 +69,8 @@ try {
 
 function embedTheCore(): void {
   const url = new URL(import.meta.resolve("utilization-monitor/core.wasm"));
-  const sources: CoreSource[] = [url, readFileSync(url)];
+  const simd = new URL(import.meta.resolve("utilization-monitor/core.simd.wasm"));
+  const sources: CoreSource[] = [url, readFileSync(url), simd];
   const cores: Core[] = [loadCore(), ...sources.map(loadCore)];
   for (const { exports, bytes } of cores) {
     const { version, ABI_MAJOR, ABI_MINOR, memory }: CoreExports = exports;

@@ -87,7 +87,8 @@ function checkPublished() {
   const env = { ...process.env, NO_COLOR: "1" };
   const { status, stderr } = spawnSync(program("deno"), command, { cwd: root, env });
   const text = stderr.toString();
-  for (const file of ["host/index.ts", "build/core_bytes.ts", "build/core.wasm", "LICENSE"]) {
+  const cores = ["build/core_bytes.ts", "build/core.wasm", "build/core.simd.wasm"];
+  for (const file of ["host/index.ts", ...cores, "LICENSE"]) {
     if (!text.includes(`/${file} (`))
       throw new Error(`Cannot publish: ${file} is missing: ${text}`);
   }

@@ -8,13 +8,14 @@ import { check, output } from "./checks.js";
 const SIZE_LIMIT = 200_000;
 /** Besides what `dist` has for each source. */
 const OTHER_FILES =
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|build\/core\.wasm|docs\/\w+\.md)$/;
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|build\/core(\.simd)?\.wasm|docs\/\w+\.md)$/;
 const REQUIRED_FILES = [
   "package.json",
   "README.md",
   "LICENSE",
   "CHANGELOG.md",
   "build/core.wasm",
+  "build/core.simd.wasm",
   "dist/host/index.js",
   "dist/host/index.d.ts",
   "dist/host/cli/main.js",
@@ -77,6 +78,7 @@ export async function checkPacked(root, { tarball, size, files }) {
       "cjs-resolves-to-esm",
       "--exclude-entrypoints",
       "./core.wasm",
+      "./core.simd.wasm",
     ]);
   });
 }

@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { loadCore } from "../../host/core.ts";
 import { CALLS, Calls } from "../support/core_calls.ts";
-import { faultyCore } from "../support/core_memory.ts";
+import { coreBytes, faultyCore } from "../support/core_memory.ts";
 import { PAIRS, Pairs } from "../support/core_pairs.ts";
 import { search } from "../support/search.ts";
 import type { Form, Outcome, StressContext, Subject } from "./subject.ts";
@@ -19,11 +19,15 @@ export const subject: Subject = {
   name: "fuzz_core",
 
   async run(form: Form, { seed, fault, note }: StressContext): Promise<Outcome> {
-    const pairs = new Pairs(fault ? faultyCore : () => loadCore());
+    const pairs = new Pairs(fault ? faultyCore : () => loadCore(coreBytes()));
+    const withVectors = new Pairs(() => loadCore(coreBytes("core.simd.wasm")));
     const calls = new Calls();
     const findings = [
       await search(
-        fc.property(PAIRS, (one) => pairs.run(one)),
+        fc.property(PAIRS, (one) => {
+          pairs.run(one);
+          withVectors.run(one);
+        }),
         { count: CASES[form].pairs, seed },
       ),
       await search(
@@ -37,7 +41,7 @@ export const subject: Subject = {
         `${pairs.watched} cases with all memory compared around each call`,
     );
     return {
-      tried: `${pairs.count} (schema, segment) pairs, ${calls.count} calls in any order`,
+      tried: `${pairs.count} (schema, segment) pairs in both builds, ${calls.count} calls in any order`,
       lost: findings.reduce((sum, { lost }) => sum + lost, 0),
       crashed: findings.reduce((sum, { crashed }) => sum + crashed, 0),
     };

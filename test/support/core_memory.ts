@@ -79,9 +79,11 @@ function isCanaries(bytes: Uint8Array, line: number): boolean {
   return true;
 }
 
-/** The bytes of the packaged core. */
-export function coreBytes(): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(readFileSync(projectFile("build/core.wasm")));
+/** The bytes of a build of the core. */
+export function coreBytes(
+  name: "core.wasm" | "core.simd.wasm" = "core.wasm",
+): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(readFileSync(projectFile(`build/${name}`)));
 }
 
 /** A core whose memory cannot grow: whatever needs more is to be refused. */

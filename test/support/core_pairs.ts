@@ -47,6 +47,8 @@ export interface PairsCase {
     readonly aggregate: number;
     /** Whether it goes to the accumulator of the field before it. */
     readonly shared: boolean;
+    /** Whether it is like the field before it, and right behind it, if there is room. */
+    readonly beside: boolean;
   }[];
   readonly live: number;
   readonly detached: number;
@@ -59,6 +61,7 @@ const FIELD = fc.record({
   place: fc.nat(0xffff),
   aggregate: fc.nat(AGGREGATE_COUNT - 1),
   shared: fc.integer({ min: 0, max: 5 }).map((one) => one === 5),
+  beside: fc.integer({ min: 0, max: 3 }).map((one) => one !== 3),
 });
 
 export const PAIRS: fc.Arbitrary<PairsCase> = fc.record({
@@ -77,6 +80,7 @@ export const PAIRS: fc.Arbitrary<PairsCase> = fc.record({
 
 interface Field {
   readonly type: number;
+  readonly aggregate: number;
   readonly offset: number;
   readonly accumulator: number;
 }
@@ -109,16 +113,21 @@ class Rig {
     const { exports } = core;
     const models = new Map<number, ModelAccumulator>();
     const rows: Field[] = [];
-    for (const { type, place, aggregate, shared } of fields) {
+    for (const { place, shared, beside, ...own } of fields) {
+      const before = rows.at(-1);
+      const next = before === undefined ? 0 : before.offset + sizeOf(FIELD_TYPES[before.type]!);
+      const isBeside =
+        beside && before !== undefined && next + (next - before.offset) <= segmentSize;
+      const { type, aggregate } = isBeside ? before : own;
       const room = segmentSize - sizeOf(FIELD_TYPES[type]!);
       if (room < 0) continue;
-      let accumulator = rows.at(-1)?.accumulator;
+      let accumulator = before?.accumulator;
       if (!shared || accumulator === undefined) {
         accumulator = exports.accumulator(aggregate);
         assert.ok(accumulator >= 0 && !models.has(accumulator));
         models.set(accumulator, new ModelAccumulator(aggregate));
       }
-      rows.push({ type, offset: place % (room + 1), accumulator });
+      rows.push({ type, aggregate, offset: isBeside ? next : place % (room + 1), accumulator });
     }
     const group = this.#compile(rows);
     const segments = Array.from({ length: live + detached }, (_, worker) => {
