@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
+import { collect } from "./collect.ts";
 import type { ModelField } from "./model.ts";
 import { fitted, type Reply, World, type WorldSettings } from "./model_world.ts";
 
@@ -116,6 +117,9 @@ export interface ModelOptions {
   readonly counts?: ModelCounts;
 }
 
+/** Each core reserves address space, of which the engine does not know that it runs out. */
+const RUNS_BEFORE_COLLECTING = 100;
+
 /** A monitor tells what the model does after each of some commands, whichever they are. */
 export function modelProperty(
   folder: string,
@@ -132,6 +136,7 @@ export function modelProperty(
     } finally {
       await world.close();
       rmSync(own, { recursive: true, force: true });
+      if (counts.runs % RUNS_BEFORE_COLLECTING === 0) collect();
     }
   });
 }
