@@ -3,6 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import type { CoreSource } from "../../host/core.ts";
 import type { Logger } from "../../host/log.ts";
 import type { FileView } from "../../host/shared_file.ts";
 import { UtilizationMonitor } from "../../host/utilization_monitor.ts";
@@ -46,7 +47,13 @@ export class Fleet {
     this.registrationTimes = registrationTimes;
   }
 
-  static async create(folder: string, size: number, serviceCount = 1): Promise<Fleet> {
+  /** `core` is another build of the core than the one that supervisors use here. */
+  static async create(
+    folder: string,
+    size: number,
+    serviceCount = 1,
+    core?: CoreSource,
+  ): Promise<Fleet> {
     const path = join(
       folder,
       `fleet-${size}-${serviceCount}-${randomBytes(3).toString("hex")}.shm`,
@@ -55,6 +62,7 @@ export class Fleet {
       path,
       segmentSize: SEGMENT_SIZE,
       maxSize: 2 ** 30,
+      core,
       log,
     });
     const services = Array.from({ length: serviceCount }, (_, i) => `service_${i}`);

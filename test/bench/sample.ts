@@ -13,6 +13,7 @@ import { makeRow, type Rival, type Target } from "./row.ts";
 import type { Settings } from "./settings.ts";
 
 const OURS = "core";
+const SCALAR = "core.wasm";
 /** Ruby 3.3 with YJIT, `as_json` by number of workers; of fields that are half u64, half u32. */
 const RUBY_NS: Readonly<Record<number, { ns: number; target: number }>> = {
   64: { ns: 117_000, target: 15 },
@@ -40,7 +41,7 @@ export async function measureSamples(
       results.skip(`sample, ${size} workers, against C`, error.message);
       return null;
     });
-    figures.set(size, await measureHot(fleet, c, settings, results));
+    figures.set(size, await measureHot(fleet, c, folder, settings, results));
     if (JUST_WRITTEN_SIZES.includes(size)) {
       await measureJustWritten(fleet, c, folder, settings, results, size === TARGET_SIZE);
     }
@@ -54,20 +55,27 @@ export async function measureSamples(
 async function measureHot(
   fleet: Fleet,
   c: CRival | null,
+  folder: string,
   settings: Settings,
   results: Results,
 ): Promise<readonly number[]> {
   const { monitor, size } = fleet;
+  const scalar = size === TARGET_SIZE ? await scalarFleet(folder, results) : null;
   const warm = performance.now() + settings.warmUpMs;
-  while (performance.now() < warm) monitor.sample();
+  while (performance.now() < warm) {
+    monitor.sample();
+    scalar?.monitor.sample();
+  }
   const figures = await interleave(
     [
       timed(OURS, () => monitor.sample(), settings),
+      ...(scalar === null ? [] : [timed(SCALAR, () => scalar.monitor.sample(), settings)]),
       ...plainContestants(fleet, settings, results),
       ...(c === null ? [] : await cContestants(fleet, c, settings, results)),
     ],
     settings,
   );
+  await scalar?.close();
   const ours = figures.get(OURS)!;
   const microseconds = (ns: readonly number[]): number[] => ns.map((figure) => figure / 1000);
   const us = microseconds(ours);
@@ -89,7 +97,21 @@ async function measureHot(
     const target = { atMost: 8 };
     results.add(makeRow("sample, 64 workers, end to end", "µs", us, { target }));
   }
-  compare("C", SUMS_IN_C, "the same generic plan in C", { target: { timesRival: 3 } });
+  const plan = "the same generic plan in C";
+  compare("C", SUMS_IN_C, plan, { target: { timesRival: 2 } });
+  const [ofScalar, ofC] = [figures.get(SCALAR), figures.get(SUMS_IN_C)];
+  if (ofScalar !== undefined) {
+    const row = `sample, ${size} workers, ${SCALAR} without vectors`;
+    const scalarUs = microseconds(ofScalar);
+    if (ofC !== undefined) {
+      const rival = { name: plan, figures: microseconds(ofC) };
+      results.add(
+        makeRow(`${row}, against C`, "µs", scalarUs, { rival, target: { timesRival: 3 } }),
+      );
+    }
+    const rival = { name: "core.simd.wasm", figures: us };
+    results.add(makeRow(row, "µs", scalarUs, { rival }));
+  }
   compare("memcpy", COPIES_IN_C, "memcpy in C of the bytes read");
   compare("Uint8Array.set", SET, "Uint8Array.set of the bytes read");
   const best = bestOf(figures, [DATA_VIEW_HALVES, ARRAY_HALVES]);
@@ -117,6 +139,17 @@ const BIGINTS = "DataView.getBigUint64";
 const REFERENCE = "test/reference.ts";
 /** Beyond, the reference decoder takes seconds. */
 const LARGEST_REFERENCE = 10_000;
+
+/** A fleet of the same size whose monitor has the build of the core without vectors. */
+async function scalarFleet(folder: string, results: Results): Promise<Fleet> {
+  const core = new URL(import.meta.resolve("#core.wasm"));
+  const fleet = await Fleet.create(folder, TARGET_SIZE, 1, core);
+  const { monitor, services } = fleet;
+  const sample = monitor.sample({ bigint: true })[services[0]!]!;
+  const sums = ROWS.map(([name]) => sample[name]);
+  results.check(`${SCALAR}, ${TARGET_SIZE} workers`, sums, fleet.sums(services[0]!));
+  return fleet;
+}
 
 function plainContestants(fleet: Fleet, settings: Settings, results: Results): Contestant[] {
   const { offsets, size } = fleet;
