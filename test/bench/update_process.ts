@@ -2,52 +2,25 @@
 // is told and in memory of its own, and prints what that cost.
 
 import { getHeapStatistics } from "node:v8";
-import { Counter, Registry as PromRegistry } from "prom-client";
-import type { Metric } from "../../host/metric.ts";
-import { Observer } from "../../host/observer.ts";
 import { Registry } from "../../host/registry.ts";
-import { Schema } from "../../host/schema.ts";
 import { collect } from "./collect.ts";
+import { increment, openMappedMetrics, PASSES } from "./mapped_metrics.ts";
 import { interleave, timed } from "./rounds.ts";
-import type { UpdateFigures, UpdateTask } from "./update.ts";
+import type { UpdateFigures } from "./update.ts";
+import type { UpdateTask } from "./update_segment.ts";
 
-const PASSES = 8192;
 const ALLOCATION_PASSES = 100_000;
 const ALLOCATION_ROUNDS = 100;
 
-const { path, offset, type, names, settings } = JSON.parse(process.argv[2]!) as UpdateTask;
-const schema = Schema.build(Object.fromEntries(names.map((name) => [name, type])));
-const [mapped, heap] = [new Registry(schema), new Registry(schema)];
-const observer = Observer.open({ path, offset, size: 512, schema });
-mapped.attach(observer);
-const mappedMetrics = Object.values(mapped.metrics);
-const heapMetrics = Object.values(heap.metrics);
-
-/** Eight in turn: one alone would measure how fast a store is forwarded to the next load. */
-function increment(metrics: readonly Metric[], passes: number): void {
-  for (let i = 0; i < passes; i++) metrics[i & 7]!.increment();
-}
-
-const registers = [new PromRegistry()];
-const counters = names.map((name) => new Counter({ name, help: name, registers }));
-const labelled = names.map((name) => {
-  return new Counter({ name: `${name}_by_method`, help: name, labelNames: ["method"], registers });
-});
-
-function incrementCounters(passes: number): void {
-  for (let i = 0; i < passes; i++) counters[i & 7]!.inc();
-}
-
-function incrementLabelled(passes: number): void {
-  for (let i = 0; i < passes; i++) labelled[i & 7]!.inc({ method: "GET" });
-}
+const task = JSON.parse(process.argv[2]!) as UpdateTask;
+const { names, settings } = task;
+const { schema, observer, metrics: mappedMetrics } = openMappedMetrics(task);
+const heapMetrics = Object.values(new Registry(schema).metrics);
 
 const figures = await interleave(
   [
     timed("mapped", () => increment(mappedMetrics, PASSES), settings),
     timed("heap", () => increment(heapMetrics, PASSES), settings),
-    timed("prom-client", () => incrementCounters(PASSES), settings),
-    timed("prom-client, one label", () => incrementLabelled(PASSES), settings),
   ],
   settings,
 );
@@ -65,11 +38,9 @@ const result: UpdateFigures = {
   unmapped: observer.mapping === "none" ? observer.mappingReason : null,
   mapped: perUpdate("mapped"),
   heap: perUpdate("heap"),
-  promClient: perUpdate("prom-client"),
-  promClientLabelled: perUpdate("prom-client, one label"),
   bytes,
   count,
-  heapValues: Object.fromEntries(heapMetrics.map(({ name, value }) => [name, value])),
+  others: { "on the heap": heapMetrics.map(({ value }) => Number(value)) },
 };
 process.stdout.write(JSON.stringify(result));
 
