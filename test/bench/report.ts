@@ -1,42 +1,40 @@
-// The result for people: a table.
+// The result for people: what it depends on, tables, and how many targets are met.
 
 import type { Environment } from "./environment.ts";
 import type { Results } from "./results.ts";
-import type { Row } from "./row.ts";
+import { type Table, tablesOf } from "./tables.ts";
 
+/** With columns in line, for a terminal. */
 export function formatReport(environment: Environment, results: Results): string {
   const head = Object.entries(environment).map(([key, value]) => `${key}: ${value}`);
-  const lines = [
-    ["", "figure", "rival's", "ratio [min..max]", "target", "met", "rival"],
-    ...results.rows.map(cells),
-  ];
-  const widths = lines[0]!.map((_, column) =>
-    Math.max(...lines.map((line) => line[column]!.length)),
-  );
-  const table = lines.map((line) => line.map((cell, i) => cell.padEnd(widths[i]!)).join("  "));
-  const skipped = results.notMeasured.map(
-    ({ name, reason }) => `not measured: ${name} (${reason})`,
-  );
-  const failed = results.failures.map((failure) => `FAILED CHECK: ${failure}`);
-  const parts = [head, table, skipped, failed].filter((part) => part.length > 0);
-  return parts.map((part) => part.map((line) => line.trimEnd()).join("\n")).join("\n\n");
+  return joined(head.join("\n"), tablesOf(results).map(aligned), results);
 }
 
-function cells(row: Row): string[] {
-  const spread = row.spread.map(short).join("..");
-  return [
-    row.name,
-    `${short(row.figure)} ${row.unit}`,
-    row.rivalFigure === null ? "" : `${short(row.rivalFigure)} ${row.unit}`,
-    row.ratio === null ? `[${spread}]` : `${short(row.ratio)} [${spread}]`,
-    row.target ?? "",
-    row.met === null ? "" : row.met ? "yes" : "NO",
-    row.rival ?? "",
-  ];
+/** As docs/benchmarks.md shows it. */
+export function formatMarkdown(environment: Environment, results: Results): string {
+  const head = Object.entries(environment).map(([key, value]) => `${key} ${value}`);
+  return joined(`${head.join("; ")}.`, tablesOf(results).map(marked), results);
 }
 
-/** Three digits are more than such figures hold. */
-function short(value: number): string {
-  if (Number.isInteger(value) || Math.abs(value) >= 100) return String(Math.round(value));
-  return String(Number(value.toPrecision(3)));
+function joined(head: string, tables: readonly string[], results: Results): string {
+  const { notMeasured, failures, targets } = results;
+  const skipped = notMeasured.map(({ name, reason }) => `not measured: ${name} (${reason})`);
+  const failed = failures.map((failure) => `FAILED CHECK: ${failure}`);
+  const summary = `${targets.met} of ${targets.of} targets met`;
+  const lists = [skipped, failed].map((list) => list.join("\n"));
+  return [head, ...tables, ...lists, summary].filter((part) => part !== "").join("\n\n");
+}
+
+function aligned({ head, lines }: Table): string {
+  const all = [head, ...lines];
+  const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]!.length)));
+  const texts = all.map((line) => line.map((cell, i) => cell.padEnd(widths[i]!)).join("  "));
+  return texts.map((text) => text.trimEnd()).join("\n");
+}
+
+function marked({ head, right, lines }: Table): string {
+  const rule = head.map((_, column) => (right.has(column) ? "---:" : "---"));
+  const emphatic = (cell: string): string => (cell === "NO" ? "**no**" : cell);
+  const all = [head, rule, ...lines.map((line) => line.map(emphatic))];
+  return all.map((line) => `| ${line.join(" | ")} |`).join("\n");
 }

@@ -1,11 +1,33 @@
 // What the parts of a run hand in: rows, what could not be measured, and failed checks.
 
+import type { Scrape } from "./blocked_worker.ts";
 import type { Row } from "./row.ts";
+
+/** What readers got while a worker was blocked. */
+export interface Blocked {
+  readonly rival: string;
+  readonly blockMs: number;
+  readonly scrapes: readonly Scrape[];
+}
+
+export interface Targets {
+  readonly met: number;
+  readonly of: number;
+  /** Names of the rows that miss theirs. */
+  readonly missed: readonly string[];
+}
 
 export class Results {
   readonly rows: Row[] = [];
   readonly notMeasured: { readonly name: string; readonly reason: string }[] = [];
   readonly failures: string[] = [];
+  readonly blocked: Blocked[] = [];
+
+  get targets(): Targets {
+    const judged = this.rows.filter(({ met }) => met !== null);
+    const missed = judged.filter(({ met }) => !met).map(({ name }) => name);
+    return { met: judged.length - missed.length, of: judged.length, missed };
+  }
 
   add(...rows: readonly Row[]): void {
     this.rows.push(...rows);

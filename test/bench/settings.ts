@@ -18,6 +18,9 @@ export interface Settings {
   /** Registrations over the socket in one round, and before the first that counts. */
   readonly registrations: number;
   readonly registrationsBefore: number;
+  /** How long a worker blocks, and how often it is read meanwhile. prom-client waits for 5 s. */
+  readonly blockMs: number;
+  readonly blockedEveryMs: number;
 }
 
 export const FULL: Settings = {
@@ -31,6 +34,8 @@ export const FULL: Settings = {
   processes: 11,
   registrations: 300,
   registrationsBefore: 2400,
+  blockMs: 10_000,
+  blockedEveryMs: 1000,
 };
 
 /** For smoke tests: the same rows with figures that only tell the order of magnitude. */
@@ -45,4 +50,6 @@ export const QUICK: Settings = {
   processes: 2,
   registrations: 100,
   registrationsBefore: 200,
+  blockMs: 5600,
+  blockedEveryMs: 1500,
 };
