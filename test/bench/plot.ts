@@ -12,7 +12,6 @@ const LOOKS: Readonly<Record<Curve, { light: string; dark: string }>> = {
   "memcpy in C": { light: "#6b6b76", dark: "#a9a9b5" },
 };
 const CURVES = Object.keys(LOOKS) as Curve[];
-const LABEL = { labelArrow: "none" } as const;
 const WIDTH = 760;
 const HEIGHT = 440;
 
@@ -41,13 +40,11 @@ export function drawPlot(points: readonly Point[], note: string): string {
     marks: [
       Plot.gridY(ticks),
       // As a text of their own: a format of a logarithmic scale leaves labels out.
-      Plot.axisY(ticks, { ticks, text: String, tickSize: 0, label: "ns per worker", ...LABEL }),
+      Plot.axisY(ticks, { ticks, text: String, tickSize: 0, label: null }),
       Plot.axisX({
         ticks: [100, 1000, 10_000, 100_000],
         text: (workers: number) => String(workers).replace(/\B(?=(\d{3})+$)/g, " "),
-        label: "workers",
-        labelAnchor: "right",
-        ...LABEL,
+        label: null,
       }),
       Plot.lineY(points, {
         ...position,
@@ -63,6 +60,8 @@ export function drawPlot(points: readonly Point[], note: string): string {
         dx: 10,
         fontWeight: 600,
       }),
+      Plot.text(["ns per worker"], { frameAnchor: "top-left", dx: -28, dy: -24 }),
+      Plot.text(["workers"], { frameAnchor: "bottom-right", dy: 46 }),
       Plot.text([note], { frameAnchor: "bottom-left", dy: 46, fillOpacity: 0.7 }),
     ],
   });

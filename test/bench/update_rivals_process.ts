@@ -1,5 +1,5 @@
 // node --expose-gc update_rivals_process.js TASK: increments our eight metrics and another
-// library's eight counters, without and with a label, and prints what each costs.
+// library's eight counters, without labels and, if told so, with one. Prints what each costs.
 
 import { type Counters, openTelemetryCounters, promClientCounters } from "./counters.ts";
 import { loadPromClient } from "./libraries.ts";
@@ -9,7 +9,7 @@ import type { RivalFigures, RivalTask } from "./update_rivals.ts";
 import type { UpdateTask } from "./update_segment.ts";
 
 const task = JSON.parse(process.argv[2]!) as UpdateTask & RivalTask;
-const { names, settings, rival } = task;
+const { names, settings, rival, withLabels } = task;
 const { observer, metrics } = openMappedMetrics(task);
 const counters: Counters =
   rival === "OpenTelemetry"
@@ -20,7 +20,7 @@ const figures = await interleave(
   [
     timed("mapped", () => increment(metrics, PASSES), settings),
     timed("plain", () => counters.plain(PASSES), settings),
-    timed("labelled", () => counters.labelled(PASSES), settings),
+    ...(withLabels ? [timed("labelled", () => counters.labelled(PASSES), settings)] : []),
   ],
   settings,
 );
@@ -31,7 +31,7 @@ for (const metric of metrics) metric.set(0);
 const before = await counters.values();
 increment(metrics, count * names.length);
 counters.plain(count * names.length);
-counters.labelled(count * names.length);
+if (withLabels) counters.labelled(count * names.length);
 const after = await counters.values();
 observer.flush();
 
@@ -42,11 +42,11 @@ const result: RivalFigures = {
   unmapped: observer.mapping === "none" ? observer.mappingReason : null,
   mapped: perUpdate("mapped"),
   plain: perUpdate("plain"),
-  labelled: perUpdate("labelled"),
+  labelled: withLabels ? perUpdate("labelled") : null,
   count,
   others: {
     [rival]: grown(0, names.length),
-    [`${rival}, labelled`]: grown(names.length, names.length * 2),
+    ...(withLabels && { [`${rival}, labelled`]: grown(names.length, names.length * 2) }),
   },
 };
 process.stdout.write(JSON.stringify(result));
