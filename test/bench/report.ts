@@ -18,9 +18,9 @@ export function formatMarkdown(environment: Environment, results: Results): stri
 
 function joined(head: string, tables: readonly string[], results: Results): string {
   const { notMeasured, failures, targets } = results;
-  const skipped = notMeasured.map(({ name, reason }) => `not measured: ${name} (${reason})`);
-  const failed = failures.map((failure) => `FAILED CHECK: ${failure}`);
-  const summary = `${targets.met} of ${targets.of} targets met`;
+  const skipped = notMeasured.map(({ name, reason }) => `- Not measured: ${name} (${reason})`);
+  const failed = failures.map((failure) => `- FAILED CHECK: ${failure}`);
+  const summary = `${targets.met} of ${targets.of} targets met.`;
   const lists = [skipped, failed].map((list) => list.join("\n"));
   return [head, ...tables, ...lists, summary].filter((part) => part !== "").join("\n\n");
 }
