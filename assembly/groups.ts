@@ -12,6 +12,7 @@ import {
   GROUP_COUNT,
   GROUP_DETACHED,
   GROUP_LIVE,
+  GROUP_OLDEST,
   GROUP_OPERATIONS,
   GROUP_WORDS,
   HELD,
@@ -29,7 +30,9 @@ import {
   ROW_TYPE,
   SEGMENT_GROUP,
   SEGMENT_MOMENT,
+  SEGMENT_NEXT,
   SEGMENT_POSITION,
+  SEGMENT_PREVIOUS,
   SEGMENT_STATE,
   STAGE_BYTES,
   TYPE_COUNT,
@@ -146,6 +149,7 @@ export function group(count: i32): i32 {
   store<i32>(record, words, GROUP_WORDS);
   store<i32>(record, bytewise ? 1 : 0, GROUP_BYTEWISE);
   store<u32>(record, min<u32>(fit, BATCH_ROWS), GROUP_BATCH);
+  store<i32>(record, NONE, GROUP_OLDEST);
   return index;
 }
 
@@ -197,12 +201,38 @@ function removeMember(list: usize, segment: i32): void {
   store<i32>(list, last, MEMBERS_COUNT);
 }
 
+// The live members of a group in registration order are a ring: behind the newest is the oldest.
+
+function link(segment: i32, next: i32): void {
+  store<i32>(segmentAt(segment), next, SEGMENT_NEXT);
+  store<i32>(segmentAt(next), segment, SEGMENT_PREVIOUS);
+}
+
+function addNewest(group: usize, segment: i32): void {
+  const oldest = load<i32>(group, GROUP_OLDEST);
+  if (oldest === NONE) {
+    store<i32>(group, segment, GROUP_OLDEST);
+    link(segment, segment);
+  } else {
+    link(load<i32>(segmentAt(oldest), SEGMENT_PREVIOUS), segment);
+    link(segment, oldest);
+  }
+}
+
+function removeFromOrder(group: usize, segment: i32): void {
+  const next = load<i32>(segmentAt(segment), SEGMENT_NEXT);
+  const isOldest = load<i32>(group, GROUP_OLDEST) === segment;
+  if (isOldest) store<i32>(group, next === segment ? NONE : next, GROUP_OLDEST);
+  link(load<i32>(segmentAt(segment), SEGMENT_PREVIOUS), next);
+}
+
 /** A held segment becomes a live member of `group`, the last one in registration order. */
 export function attach(segment: i32, group: i32): i32 {
   if (!isSegment(segment) || stateOf(segment) !== HELD || !isGroup(group)) return BAD_ARGUMENT;
   const list = groupAt(group) + GROUP_LIVE;
   if (!reserveMember(list)) return OUT_OF_MEMORY;
   addMember(list, segment);
+  addNewest(groupAt(group), segment);
   const record = segmentAt(segment);
   store<i32>(record, LIVE, SEGMENT_STATE);
   store<i32>(record, group, SEGMENT_GROUP);
@@ -222,6 +252,7 @@ export function detach(segment: i32): i32 {
     const group = groupAt(load<i32>(record, SEGMENT_GROUP));
     if (!reserveMember(group + GROUP_DETACHED)) return OUT_OF_MEMORY;
     removeMember(group + GROUP_LIVE, segment);
+    removeFromOrder(group, segment);
     addMember(group + GROUP_DETACHED, segment);
   } else if (state !== HELD) {
     return BAD_ARGUMENT;
@@ -242,6 +273,7 @@ export function free(segment: i32, moment: f64): i32 {
   const group = load<i32>(segmentAt(segment), SEGMENT_GROUP);
   if (group !== NONE) {
     removeMember(groupAt(group) + (state === LIVE ? GROUP_LIVE : GROUP_DETACHED), segment);
+    if (state === LIVE) removeFromOrder(groupAt(group), segment);
   }
   recycle(segment, moment);
   return OK;
@@ -250,14 +282,8 @@ export function free(segment: i32, moment: f64): i32 {
 /** The smallest place in registration order (1, 2, …) among the live members; NONE without one. */
 export function oldest(group: i32): f64 {
   if (!isGroup(group)) return NONE;
-  const list = groupAt(group) + GROUP_LIVE;
-  const members = load<usize>(list, MEMBERS_POINTER);
-  const end = members + (load<i32>(list, MEMBERS_COUNT) << 2);
-  let result = Infinity;
-  for (let member = members; member < end; member += 4) {
-    result = min(result, momentOf(load<i32>(member)));
-  }
-  return result === Infinity ? NONE : result;
+  const segment = load<i32>(groupAt(group), GROUP_OLDEST);
+  return segment === NONE ? NONE : load<f64>(segmentAt(segment), SEGMENT_MOMENT);
 }
 
 /** The place in registration order of the live segment at `offset`. */

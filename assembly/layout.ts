@@ -69,10 +69,11 @@ export const AGGREGATE_COUNT = 5;
 
 // SEGMENT: what the core knows about one segment of the file.
 //
-//    0         4         8          12       16      20        24            32
-//    ├─ state ─┼─ group ─┼─ position ┼─ worker ┼─ next ─┼─ unused ─┼─ moment (f64) ─┤
+//    0         4         8          12       16      20         24            32
+//    ├─ state ─┼─ group ─┼─ position ┼─ worker ┼─ next ─┼ previous ┼─ moment (f64) ─┤
 //
-// `position` is the index in the member list of its group; `next` the following free segment.
+// `position` is the index in the member list of its group. `next` is the following free segment,
+// or, while live, the member that registered after it, as `previous` is the one before: a ring.
 // `moment` is, while free, the time from which it may be handed out again, and else the place
 // in registration order.
 export const SEGMENT_BYTES = 32;
@@ -81,6 +82,7 @@ export const SEGMENT_GROUP = 4;
 export const SEGMENT_POSITION = 8;
 export const SEGMENT_WORKER = 12;
 export const SEGMENT_NEXT = 16;
+export const SEGMENT_PREVIOUS = 20;
 export const SEGMENT_MOMENT = 24;
 
 /** Nobody's: in the free list. */
@@ -105,14 +107,14 @@ export const MAX_FIELDS = 4096;
 
 // GROUP: the segments of one service that share a schema.
 //
-//    0            4       8       12         16      20                 32                     44
-//    ├ operations ┼ count ┼ words ┼ bytewise ┼ batch ┼ LIVE member list ┼ DETACHED member list ┤
+//    0            4       8       12         16      20                 32                     44       48
+//    ├ operations ┼ count ┼ words ┼ bytewise ┼ batch ┼ LIVE member list ┼ DETACHED member list ┼ oldest ┤
 //
 // `operations` points to `count` ROWs. A row of the stage has `words` × 8 bytes: the used prefix
 // of a segment. The host copies a group that is `bytewise` byte by byte (a field crosses an 8-byte
 // boundary, or segments do not start on one), others as whole 64-bit words, so that no value is
 // torn. `batch` is how many rows fit into the stage at once. A member list is {pointer, count,
-// capacity}.
+// capacity}. `oldest` is the live member that registered first, NONE without one.
 export const GROUP_BYTES = 48;
 export const GROUP_OPERATIONS = 0;
 export const GROUP_COUNT = 4;
@@ -121,6 +123,7 @@ export const GROUP_BYTEWISE = 12;
 export const GROUP_BATCH = 16;
 export const GROUP_LIVE = 20;
 export const GROUP_DETACHED = 32;
+export const GROUP_OLDEST = 44;
 export const MEMBERS_POINTER = 0;
 export const MEMBERS_COUNT = 4;
 export const MEMBERS_CAPACITY = 8;

@@ -25,6 +25,13 @@ let firstFree: i32 = -1; // NONE would be set by a start function.
 let lastFree: i32 = -1;
 let freeCount: i32 = 0;
 
+// The free list begins with segments that rest: all up to `lastResting` were passed over, and none
+// of them is ready before `restingUntil`. They are passed over once, and not by every allocation.
+let lastResting: i32 = -1;
+let restingUntil: f64 = 0;
+/** Whether their moments never go down, as with a delay that is always the same. */
+let areInOrder = true;
+
 /** Bytes of one segment; 0 before `init`. */
 export function sizeOfSegment(): i32 {
   return segmentSize;
@@ -98,24 +105,59 @@ function enqueue(segment: i32, moment: f64): void {
  */
 export function allocate(worker: i32, now: f64): i32 {
   if (worker < 0 || segmentOf(worker) !== NONE) return BAD_ARGUMENT;
-  // What rests may stand before what does not: growth adds at the end.
-  let before: i32 = NONE;
-  let segment = firstFree;
-  while (segment !== NONE && load<f64>(segmentAt(segment), SEGMENT_MOMENT) > now) {
+  const before = passResting(now);
+  const segment = before === NONE ? firstFree : load<i32>(segmentAt(before), SEGMENT_NEXT);
+  if (segment === NONE) return NONE;
+  if (!rememberWorker(worker, segment)) return OUT_OF_MEMORY;
+  dequeue(segment, before);
+  const record = segmentAt(segment);
+  store<i32>(record, HELD, SEGMENT_STATE);
+  store<i32>(record, worker, SEGMENT_WORKER);
+  return segment;
+}
+
+/**
+ * The last of the segments at the head of the free list that still rest at `now`, NONE without one.
+ * What rests may stand before what does not: growth adds at the end.
+ */
+function passResting(now: f64): i32 {
+  if (lastResting !== NONE && !(restingUntil > now)) {
+    // In order, it is the first one that is ready; else any may be.
+    if (areInOrder) return NONE;
+    lastResting = NONE;
+  }
+  let before = lastResting;
+  let segment = before === NONE ? firstFree : load<i32>(segmentAt(before), SEGMENT_NEXT);
+  let latest = before === NONE ? -Infinity : load<f64>(segmentAt(before), SEGMENT_MOMENT);
+  while (segment !== NONE) {
+    const moment = load<f64>(segmentAt(segment), SEGMENT_MOMENT);
+    if (!(moment > now)) break;
+    if (before === NONE) {
+      restingUntil = moment;
+      areInOrder = true;
+    } else if (moment < latest) {
+      areInOrder = false;
+    }
+    restingUntil = min(restingUntil, moment);
+    latest = moment;
     before = segment;
     segment = load<i32>(segmentAt(segment), SEGMENT_NEXT);
   }
-  if (segment === NONE) return NONE;
-  const record = segmentAt(segment);
-  if (!rememberWorker(worker, segment)) return OUT_OF_MEMORY;
-  const after = load<i32>(record, SEGMENT_NEXT);
+  lastResting = before;
+  return before;
+}
+
+/** Takes a segment that follows `before` out of the free list; the first one if that is NONE. */
+function dequeue(segment: i32, before: i32): void {
+  const after = load<i32>(segmentAt(segment), SEGMENT_NEXT);
   if (before === NONE) firstFree = after;
   else store<i32>(segmentAt(before), after, SEGMENT_NEXT);
   if (after === NONE) lastFree = before;
   freeCount--;
-  store<i32>(record, HELD, SEGMENT_STATE);
-  store<i32>(record, worker, SEGMENT_WORKER);
-  return segment;
+  if (before !== NONE) return;
+  if (segment === lastResting) lastResting = NONE;
+  // One that was passed over, and is ready by now: the next one is so after it.
+  else if (lastResting !== NONE) restingUntil = load<f64>(segmentAt(after), SEGMENT_MOMENT);
 }
 
 /** The segment that `worker` holds, or NONE. */
