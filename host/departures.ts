@@ -8,27 +8,26 @@
 //             └─ its holder is gone ──► counters join the retired base, the segment is free
 
 import { clearTimeout, setTimeout } from "node:timers";
-import { COUNTER, SUM } from "../assembly/layout.ts";
-import { encode } from "./encoding.ts";
-import type { Field } from "./field.ts";
-import { sizeOf } from "./field_type.ts";
+import { COUNTER } from "../assembly/layout.ts";
+import { type Departed, DepartedWorkers } from "./departed.ts";
 import {
   type FileRange,
   type Holder,
   isGone,
   isProcessGone,
+  lookForMapping,
   type ProcessTable,
   systemProcesses,
 } from "./holder.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalCounters } from "./journal_state.ts";
+import { LeftByHolder, noneBelow, totalOf } from "./left_behind.ts";
 import type { Logger } from "./log.ts";
 import type { Value } from "./sampler.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
-import type { Group, Services } from "./services.ts";
+import type { Group } from "./service.ts";
+import type { Services } from "./services.ts";
 
-/** Retired workers that may still come back: more are forgotten, oldest first. */
-const KEPT_DEPARTED = 4096;
 /** Holders looked at in one turn: so many, or all of them in {@link TURNS}, whichever is more. */
 const CHECKS_PER_TURN = 128;
 const TURNS = 8;
@@ -47,18 +46,11 @@ export interface Place {
 /** A segment whose worker has gone from view. Without a group its fields were never known. */
 interface Detached extends Place {
   readonly group: Group | null;
+  /** Who it is, as far as was looked. */
+  holder: Holder;
+  hasLooked: boolean;
   /** When the lease of a holder that cannot be seen ends. */
   readonly deadline: number;
-}
-
-/** A worker whose counters are in the retired base already, and which may come back with them. */
-interface Departed {
-  readonly key: number;
-  readonly group: Group;
-  readonly row: Uint8Array;
-  /** How its fields were combined when it was retired: what was added, and no more, comes out. */
-  readonly aggregates: readonly number[];
-  readonly holder: Holder;
 }
 
 export interface DeparturesOptions {
@@ -87,7 +79,7 @@ export class Departures {
   readonly #journal: Journal | null;
   readonly #log: Logger;
   readonly #detached: Set<Detached> = new Set();
-  readonly #departed: Set<Departed> = new Set();
+  readonly #departed: DepartedWorkers;
   readonly #left: LeftByHolder<Detached | Departed> = new LeftByHolder();
   #timer: ReturnType<typeof setTimeout> | null = null;
   #delayMs = FIRST_CHECK_MS;
@@ -100,6 +92,11 @@ export class Departures {
     this.#isExpected = options.isExpected;
     this.#journal = options.journal;
     this.#log = options.log;
+    this.#departed = new DepartedWorkers({
+      ...options,
+      processes: this.#processes,
+      left: this.#left,
+    });
   }
 
   /** How many segments wait to learn whether their holder lives. */
@@ -109,10 +106,12 @@ export class Departures {
 
   /** Takes over a held or live segment; `group` is null while its fields are not known. */
   detach(place: Place, group: Group | null): void {
-    const { key, holder } = place;
-    const { startTime: start, evidence } = holder;
-    this.#journal?.append({ detach: key, start, evidence });
+    this.#say(place.key, place.holder);
     this.adopt(place, group);
+  }
+
+  #say(detach: number, { startTime: start, evidence }: Holder): void {
+    this.#journal?.append({ detach, start, evidence });
   }
 
   /** The same for one of which the journal knows: an earlier supervisor gave it its segment. */
@@ -121,7 +120,8 @@ export class Departures {
     core.checked(core.exports.detach(segment), "detach a segment");
     if (group !== null) group.references++;
     const deadline = this.#allocator.now() + this.#leaseMs;
-    const detached = { key, segment, offset, group, holder, deadline };
+    const hasLooked = false;
+    const detached = { key, segment, offset, group, holder, hasLooked, deadline };
     this.#detached.add(detached);
     this.#left.add(detached);
     this.#services.changed();
@@ -147,12 +147,12 @@ export class Departures {
       this.#journal.append({ retire: key, counters, ...(isKept && { kept: true as const }) });
     }
     if (isKept) {
-      this.#keep({ key, group, row: sampler.stagedRow(group.index), aggregates, holder });
+      const row = sampler.stagedRow(group.index);
+      this.#departed.keep({ key, group, row, aggregates, holder });
     }
     this.#release(segment, moment);
     this.#services.release(group);
-    const [oldest] = this.#departed;
-    if (oldest !== undefined && this.#departed.size > KEPT_DEPARTED) this.#forget(oldest);
+    this.#departed.forgetExcess();
     this.#schedule();
   }
 
@@ -183,18 +183,8 @@ export class Departures {
 
   /** A worker that an earlier supervisor has retired, and which may come back. */
   adoptDeparted(key: number, group: Group, counters: JournalCounters, holder: Holder): void {
-    const row = encodeRow(group.fields, counters);
-    const aggregates = group.fields.map(({ name }) =>
-      Object.hasOwn(counters, name) ? COUNTER : SUM,
-    );
-    this.#keep({ key, group, row, aggregates, holder });
+    this.#departed.adopt(key, group, counters, holder);
     this.#schedule();
-  }
-
-  #keep(departed: Departed): void {
-    this.#departed.add(departed);
-    this.#left.add(departed);
-    departed.group.references++;
   }
 
   /**
@@ -229,7 +219,7 @@ export class Departures {
 
   #take(left: Detached | Departed): void {
     if ("segment" in left) this.#drop(left);
-    else this.#readmit(left);
+    else this.#departed.readmit(left);
   }
 
   /** Frees the segment of a worker that counts elsewhere now. */
@@ -241,30 +231,6 @@ export class Departures {
     if (group === null) return;
     group.references--;
     this.#services.release(group);
-  }
-
-  /** Takes counters out of the retired base: their worker is back with them. */
-  #readmit(departed: Departed): void {
-    const { core, sampler } = this.#allocator;
-    const { key, group, row, aggregates } = departed;
-    sampler.unstage(row);
-    this.#services.withAggregates(group, aggregates, () => {
-      core.checked(core.exports.retire(group.index, -1), "readmit a worker");
-    });
-    this.#journal?.append({ readmit: key });
-    this.#leave(departed);
-  }
-
-  #forget(departed: Departed): void {
-    this.#journal?.append({ forget: departed.key });
-    this.#leave(departed);
-  }
-
-  #leave(departed: Departed): void {
-    this.#departed.delete(departed);
-    this.#left.delete(departed);
-    departed.group.references--;
-    this.#services.release(departed.group);
   }
 
   #restMoment(): number {
@@ -305,7 +271,7 @@ export class Departures {
     for (const detached of this.#detached) {
       if (left-- <= 0) break;
       this.#detached.delete(detached);
-      const gone = isGone(detached.holder, this.rangeAt(detached.offset), this.#processes);
+      const gone = this.#isGone(detached);
       try {
         if (this.#isNeeded(detached)) this.#detached.add(detached);
         else if (gone === true && !this.#isMoving(detached)) this.#endAll(detached, now, now);
@@ -317,15 +283,18 @@ export class Departures {
         throw error;
       }
     }
-    left = Math.min(limit, this.#departed.size);
-    for (const departed of this.#departed) {
-      if (left-- <= 0) break;
-      this.#departed.delete(departed);
-      const { holder } = departed;
-      if (isProcessGone(holder, this.#processes) && !this.#isExpected(holder))
-        this.#forget(departed);
-      else this.#departed.add(departed);
+    this.#departed.check(limit);
+  }
+
+  #isGone(detached: Detached): boolean | null {
+    const range = this.rangeAt(detached.offset);
+    if (!detached.hasLooked) {
+      const holder = lookForMapping(detached.holder, range, this.#processes);
+      if (holder !== detached.holder) this.#say(detached.key, holder);
+      detached.holder = holder;
+      detached.hasLooked = true;
     }
+    return isGone(detached.holder, range, this.#processes);
   }
 
   /**
@@ -402,68 +371,4 @@ export class Departures {
     this.#departed.clear();
     this.#left.clear();
   }
-}
-
-/** The bytes of a segment with these counters. */
-function encodeRow(fields: readonly Field[], counters: JournalCounters): Uint8Array {
-  const size = Math.max(0, ...fields.map(({ type, offset }) => offset + sizeOf(type)));
-  const row = new Uint8Array((size + 7) & ~7);
-  for (const { name, type, offset } of fields) {
-    if (!Object.hasOwn(counters, name)) continue;
-    const value = counters[name]!;
-    row.set(encode(type, typeof value === "string" ? BigInt(value) : value), offset);
-  }
-  return row;
-}
-
-/** What holders have left, by who they are. */
-class LeftByHolder<Left extends { readonly holder: Holder }> {
-  readonly #byIdentity: Map<string, Set<Left>> = new Map();
-
-  of(holder: Holder): Left[] {
-    const identity = identityOf(holder);
-    return identity === null ? [] : [...(this.#byIdentity.get(identity) ?? [])];
-  }
-
-  add(left: Left): void {
-    const identity = identityOf(left.holder);
-    if (identity === null) return;
-    const known = this.#byIdentity.get(identity);
-    if (known === undefined) this.#byIdentity.set(identity, new Set([left]));
-    else known.add(left);
-  }
-
-  delete(left: Left): void {
-    const identity = identityOf(left.holder);
-    if (identity === null) return;
-    const known = this.#byIdentity.get(identity);
-    if (known?.delete(left) && known.size === 0) this.#byIdentity.delete(identity);
-  }
-
-  clear(): void {
-    this.#byIdentity.clear();
-  }
-}
-
-/** A worker's own random id, else its process: a pid alone is none. */
-function identityOf({ incarnation, processId, startTime }: Holder): string | null {
-  if (incarnation !== null) return `incarnation ${incarnation}`;
-  return processId === null ? null : `process ${processId} ${startTime}`;
-}
-
-/** Whether no counter of `now` is below that of `before`. */
-function noneBelow(
-  group: Group,
-  now: Record<string, Value>,
-  before: Record<string, Value>,
-): boolean {
-  return group.fields.every(
-    ({ name, kind }) => kind !== "counter" || !(now[name]! < before[name]!),
-  );
-}
-
-function totalOf(group: Group, values: Record<string, Value>): number {
-  let total = 0;
-  for (const { name, kind } of group.fields) if (kind === "counter") total += Number(values[name]);
-  return total;
 }

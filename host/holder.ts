@@ -7,9 +7,9 @@ import { readProc } from "./proc.ts";
 
 /** How we would notice that the process of a worker cannot write any more. */
 export type Evidence =
-  /** Its process maps our file: it is gone when no mapping of it covers the segment. */
+  /** Its process was seen to map our file: it is gone when no mapping of it covers the segment. */
   | "mapping"
-  /** Its process writes through file I/O: it is gone when the process is. */
+  /** It writes through file I/O, or nobody has looked whether it maps: it is gone with its process. */
   | "process"
   /** We cannot see the process (another pid namespace, no /proc): only a lease helps. */
   | "none";
@@ -168,6 +168,23 @@ export function identify(
     else if (claimed.startTime !== null) evidence = "process";
   }
   return { processId, startTime, incarnation, evidence };
+}
+
+/**
+ * A holder of which only its process was known, as it is now: if that maps the range, the holder is
+ * gone when it no longer does. The list of a process's mappings is long to read, and most workers
+ * are known to be gone by the end of their process: this is for those that are not.
+ */
+export function lookForMapping(
+  holder: Holder,
+  range: FileRange,
+  processes: ProcessTable = systemProcesses,
+): Holder {
+  const { evidence, processId } = holder;
+  if (evidence !== "process" || processId === null || isProcessGone(holder, processes))
+    return holder;
+  const isMapped = processes.mapsRange(processId, range) === true;
+  return isMapped ? { ...holder, evidence: "mapping" } : holder;
 }
 
 /** Whether the holder can no longer write to the range; null when that cannot be known. */

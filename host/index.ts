@@ -17,6 +17,7 @@ export type { MappingName } from "./mapping/index.ts";
 export type { Metric } from "./metric.ts";
 export { Observer, type ObserverOptions } from "./observer.ts";
 export { Namespace, Registry } from "./registry.ts";
+export type { ServiceData } from "./reports.ts";
 export type { Sample, SampleOptions, Status, StatusOptions, WorkerSample } from "./sample.ts";
 export type { Value } from "./sampler.ts";
 export { type FieldDefinition, type Row, Schema, type SchemaDefinition } from "./schema.ts";
@@ -25,7 +26,6 @@ export {
   SegmentAllocator,
   type SegmentAllocatorOptions,
 } from "./segment_allocator.ts";
-export type { ServiceData } from "./services.ts";
 export { type Monitor, Supervisor, type SupervisorOptions } from "./supervisor.ts";
 export { UtilizationMonitor, type UtilizationMonitorOptions } from "./utilization_monitor.ts";
 export { type ConnectOptions, connect, Worker, type WorkerOptions } from "./worker.ts";

@@ -10,7 +10,8 @@ import { silentLogger } from "./log.ts";
 import { dropLost, restoreTotals } from "./predecessor.ts";
 import type { AsNumbers, Sample, SampleOptions, WorkerSample } from "./sample.ts";
 import { SegmentAllocator } from "./segment_allocator.ts";
-import { type Group, Services } from "./services.ts";
+import type { Group } from "./service.ts";
+import { Services } from "./services.ts";
 
 /** A supervisor may write its journal anew, or a new one may take over, while we read. */
 const ATTEMPTS = 20;
@@ -112,7 +113,7 @@ export class Inspection {
   sample(options?: SampleOptions): Sample;
   sample({ bigint = false }: SampleOptions = {}): Sample {
     this.#gather(LIVE);
-    return this.#services.sample(bigint);
+    return this.#services.reports.sample(bigint);
   }
 
   /** The counters of all workers there ever were. */
@@ -120,18 +121,18 @@ export class Inspection {
   totals(options?: SampleOptions): Sample;
   totals({ bigint = false }: SampleOptions = {}): Sample {
     this.#gather(LIVE, DETACHED);
-    return this.#services.totals(bigint);
+    return this.#services.reports.totals(bigint);
   }
 
   /** The values of each worker that was registered. */
   sampleByWorker(options?: AsNumbers): WorkerSample<number>[];
   sampleByWorker(options?: SampleOptions): WorkerSample[];
   sampleByWorker({ bigint = false }: SampleOptions = {}): WorkerSample[] {
-    return this.#workers.map(({ held: { id, pid, at, schema }, group }) => ({
+    return this.#workers.map(({ held: { id, pid, at, schema, state }, group }) => ({
       id,
       processId: pid,
       service: schema.service,
-      mapping: mappingOf(schema.state),
+      mapping: mappingOf(state),
       // Who looks once cannot see whether anything moves.
       stalledFor: null,
       data: this.#allocator.decode(group.index, at, group.fields, bigint),
@@ -144,8 +145,8 @@ export class Inspection {
     const { pid, start } = this.header.supervisor;
     const members = [
       `"supervisor":${exactJson({ process_id: pid, start_time: start })}`,
-      `"data":${this.#services.sampleText()}`,
-      `"totals":${this.#services.totalsText()}`,
+      `"data":${this.#services.reports.sampleText()}`,
+      `"totals":${this.#services.reports.totalsText()}`,
     ];
     if (byWorker) members.push(`"workers":${exactJson(this.sampleByWorker({ bigint: true }))}`);
     return `{${members.join(",")}}`;

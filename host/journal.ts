@@ -2,7 +2,7 @@
 // go on where that supervisor ended. Lines of JSON, appended; written anew when most of it is past.
 //
 //   {"format":1,"boot":"…","supervisor":{…},"file":{…}}     who writes, and of which file
-//   [{"register":7,"at":512,"pid":4711,…}]                  changes that happened at once
+//   [{"hold":7,"at":512,"pid":4711,…}]                      changes that happened at once
 //
 // Processes may be killed at any moment, so a line is written before what it says can matter to
 // anybody: a registration before it is answered, a retirement before the segment is free. It is not
@@ -19,6 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import { clearTimeout, setTimeout } from "node:timers";
+import { jsonText } from "./exact_json.ts";
 import { type Change, type JournalHeader, JournalState } from "./journal_state.ts";
 import type { Logger } from "./log.ts";
 
@@ -78,6 +79,11 @@ export class Journal {
     return this.state.nextKey++;
   }
 
+  /** The number of a new schema. */
+  nextSchema(): number {
+    return this.state.nextSchema++;
+  }
+
   /** Applies changes and writes them as one line. Never throws for a full or failing disk. */
   append(...changes: Change[]): void {
     for (const change of changes) this.state.apply(change);
@@ -103,7 +109,7 @@ export class Journal {
     try {
       if (this.#descriptor === null) this.#rewrite();
       else if (!this.#isFull || !this.#tryRewrite()) {
-        this.#bytes += writeWhole(this.#descriptor, `${JSON.stringify(changes)}\n`);
+        this.#bytes += writeWhole(this.#descriptor, `${jsonText(changes)}\n`);
         this.#lines++;
       }
       if (this.#failing) this.#options.log.info(`Writing "${this.path}" again`);
@@ -123,8 +129,9 @@ export class Journal {
       this.#rewrite();
       return true;
     } catch {
-      this.#limit = this.#lines + SPARE_LINES;
-      this.#byteLimit = this.#bytes + SPARE_BYTES;
+      // It is long by now, and so is each attempt.
+      this.#limit = this.#lines + SPARE_LINES + (this.#lines >>> 1);
+      this.#byteLimit = this.#bytes + SPARE_BYTES + this.#bytes / 2;
       return false;
     }
   }
@@ -169,7 +176,7 @@ export class Journal {
       let count = 1;
       let bytes = 0;
       for (const changes of this.state.snapshot()) {
-        lines.push(JSON.stringify(changes));
+        lines.push(jsonText(changes));
         count++;
         if (lines.length < 1000) continue;
         bytes += writeWhole(descriptor, `${lines.join("\n")}\n`);
@@ -208,10 +215,13 @@ export class Journal {
 }
 
 function writeWhole(descriptor: number, text: string): number {
-  const bytes = Buffer.from(text);
-  let done = 0;
-  while (done < bytes.length) done += writeSync(descriptor, bytes, done);
-  return done;
+  const size = Buffer.byteLength(text);
+  let done = writeSync(descriptor, text);
+  if (done < size) {
+    const bytes = Buffer.from(text);
+    while (done < size) done += writeSync(descriptor, bytes, done);
+  }
+  return size;
 }
 
 function remove(path: string): void {

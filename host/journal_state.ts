@@ -5,7 +5,7 @@ import type { Evidence } from "./holder.ts";
 import { type Field, parseRows, type Row } from "./schema.ts";
 
 /** Another number means another meaning of the lines. */
-export const JOURNAL_FORMAT = 1;
+export const JOURNAL_FORMAT = 2;
 
 /** The first line: whose journal it is, and of which file. */
 export interface JournalHeader {
@@ -38,13 +38,16 @@ export type JournalCounters = Readonly<Record<string, string | number>>;
 export type Change =
   /** A worker was given a segment, and asked for its schema. */
   | ({ readonly hold: number } & JournalHolder)
+  /** Workers of a service with these rows are spoken of by this number from now on. */
+  | { readonly schema: number; readonly service: string; readonly rows: readonly Row[] }
   /** It answered: it is in samples. */
-  | ({
+  | {
       readonly register: number;
-      readonly service: string;
+      readonly start: string | null;
+      readonly evidence: Evidence;
+      readonly schema: number;
       readonly state: unknown;
-      readonly rows: readonly Row[];
-    } & JournalHolder)
+    }
   /** It is gone from view. */
   | { readonly detach: number; readonly start: string | null; readonly evidence: Evidence }
   /** Its segment is free; what was in it counts no more. */
@@ -72,12 +75,15 @@ export interface Held extends JournalHolder {
   readonly key: number;
   /** Null while its schema is not known. */
   readonly schema: HeldSchema | null;
+  /** What the worker tells of itself. */
+  readonly state: unknown;
   readonly detached: boolean;
 }
 
+/** What workers have in common. */
 export interface HeldSchema {
+  readonly number: number;
   readonly service: string;
-  readonly state: unknown;
   readonly rows: readonly Row[];
 }
 
@@ -98,8 +104,12 @@ export class JournalState {
   readonly held: Map<number, Held> = new Map();
   readonly kept: Map<number, Kept> = new Map();
   readonly bases: Map<string, Map<string, Base>> = new Map();
+  /** Those that may be referred to. */
+  readonly schemas: Map<number, HeldSchema> = new Map();
   /** Above every key so far. */
   nextKey = 1;
+  /** Above the number of every schema so far. */
+  nextSchema = 1;
 
   /**
    * @throws {Error} for a change that does not follow from those before: then the journal is not
@@ -108,10 +118,16 @@ export class JournalState {
   apply(change: Change): void {
     if ("hold" in change) {
       const { hold: key, ...holder } = change;
-      this.#add({ ...holder, key, schema: null, detached: false });
+      this.held.set(key, { ...holder, key, schema: null, state: null, detached: false });
+      this.nextKey = Math.max(this.nextKey, key + 1);
     } else if ("register" in change) {
-      const { register: key, service, state, rows, ...holder } = change;
-      this.#add({ ...holder, key, schema: { service, state, rows }, detached: false });
+      const { register: key, start, evidence, state } = change;
+      const schema = this.#schemaOf(change.schema);
+      this.held.set(key, { ...this.#heldBy(key), start, evidence, schema, state });
+    } else if ("schema" in change) {
+      const { schema: number, service, rows } = change;
+      this.schemas.set(number, { number, service, rows });
+      this.nextSchema = Math.max(this.nextSchema, number + 1);
     } else if ("detach" in change) {
       const { detach: key, start, evidence } = change;
       this.held.set(key, { ...this.#heldBy(key), detached: true, start, evidence });
@@ -137,9 +153,10 @@ export class JournalState {
     }
   }
 
-  #add(held: Held): void {
-    this.held.set(held.key, held);
-    this.nextKey = Math.max(this.nextKey, held.key + 1);
+  #schemaOf(number: number): HeldSchema {
+    const schema = this.schemas.get(number);
+    if (schema === undefined) throw new Error(`schema ${number} is not there`);
+    return schema;
   }
 
   #heldBy(key: number): Held {
@@ -199,28 +216,40 @@ export class JournalState {
     return this.held.size + this.kept.size + this.bases.size === 0;
   }
 
-  /** The changes that lead here from nothing. */
+  /** The changes that lead here from nothing. Schemas that nobody has any more are forgotten. */
   *snapshot(): Generator<Change[]> {
+    this.#forgetUnusedSchemas();
+    for (const { number, service, rows } of this.schemas.values()) {
+      yield [{ schema: number, service, rows }];
+    }
     for (const [service, bases] of this.bases) {
       for (const { row, integer, float } of bases.values()) {
         yield [{ base: service, row, integer: String(integer), float }];
       }
     }
     for (const { held, counters } of this.kept.values()) {
-      yield [registered(held, held.schema), { keep: held.key, counters }];
+      yield [...changesTo(held), { keep: held.key, counters }];
     }
-    for (const held of this.held.values()) {
-      const { key, schema, detached, ...holder } = held;
-      const change = schema === null ? { hold: key, ...holder } : registered(held, schema);
-      const { start, evidence } = held;
-      yield detached ? [change, { detach: key, start, evidence }] : [change];
-    }
+    for (const held of this.held.values()) yield changesTo(held);
+  }
+
+  #forgetUnusedSchemas(): void {
+    const used = new Set<number | undefined>();
+    for (const { schema } of this.held.values()) used.add(schema?.number);
+    for (const { held } of this.kept.values()) used.add(held.schema.number);
+    for (const number of this.schemas.keys()) if (!used.has(number)) this.schemas.delete(number);
   }
 }
 
-function registered(held: Held, schema: HeldSchema): Change {
-  const { key, schema: _schema, detached: _detached, ...holder } = held;
-  return { register: key, ...holder, ...schema };
+/** The changes that lead to it. */
+function changesTo({ key, schema, state, detached, ...holder }: Held): Change[] {
+  const { start, evidence } = holder;
+  const changes: Change[] = [{ hold: key, ...holder }];
+  if (schema !== null) {
+    changes.push({ register: key, start, evidence, schema: schema.number, state });
+  }
+  if (detached) changes.push({ detach: key, start, evidence });
+  return changes;
 }
 
 /** The fields of rows that a supervisor wrote. */

@@ -3,17 +3,19 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import { RemoteError } from "./bus/errors.ts";
 import { Departures } from "./departures.ts";
-import { exactJson } from "./exact_json.ts";
+import { jsonText } from "./exact_json.ts";
 import { printable } from "./field.ts";
 import { type Heartbeat, heartbeatOf } from "./heartbeats.ts";
 import { type Holder, identify, type ProcessTable, systemProcesses } from "./holder.ts";
 import type { Journal } from "./journal.ts";
-import type { JournalHolder } from "./journal_state.ts";
+import type { Change, JournalHolder } from "./journal_state.ts";
 import type { Logger } from "./log.ts";
+import { type Pending, PendingWorkers } from "./pending.ts";
 import { Refusals } from "./refusals.ts";
 import { parseRows, type RejectedRow, toRows } from "./schema.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
-import type { Group, Services } from "./services.ts";
+import type { Group } from "./service.ts";
+import type { Services } from "./services.ts";
 import {
   serviceName,
   stateText,
@@ -57,20 +59,6 @@ export interface Registration {
   readonly heartbeat: Heartbeat | null;
 }
 
-/** A worker that has been asked for its schema. */
-interface Pending {
-  /** The number of the registration in the journal. */
-  readonly key: number;
-  readonly controller: WorkerController;
-  readonly offset: number;
-  /** When its process started, as far as that was to be seen before it was asked. */
-  readonly seen: string | null;
-  /** Its connection has ended. */
-  gone: boolean;
-  /** It has not answered in time. It may yet: a stopped process does when it is woken. */
-  late: boolean;
-}
-
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #allocator: SegmentAllocator;
@@ -80,7 +68,7 @@ export class Membership {
   readonly #journal: Journal | null;
   readonly #log: Logger;
   readonly #refusals: Refusals = new Refusals();
-  readonly #pending: Map<number, Pending> = new Map();
+  readonly #pending: PendingWorkers = new PendingWorkers();
   readonly #live: Map<number, Registration> = new Map();
   readonly #liveByIncarnation: Map<string, Registration> = new Map();
 
@@ -88,7 +76,7 @@ export class Membership {
     this.#options = options;
     this.#allocator = options.allocator;
     this.#services = options.services;
-    const isExpected = (holder: Holder): boolean => this.#isExpected(holder);
+    const isExpected = (holder: Holder): boolean => this.#pending.mayBe(holder);
     this.#departures = new Departures({ ...options, isExpected });
     this.#processes = options.processes ?? systemProcesses;
     this.#journal = options.journal;
@@ -113,7 +101,7 @@ export class Membership {
    */
   async register(controller: WorkerController): Promise<void> {
     const { id, worker } = controller;
-    if (this.#live.has(id) || this.#pending.has(id)) {
+    if (this.#live.has(id) || this.#pending.get(id) !== undefined) {
       throw new Error(`Cannot register worker ${id}: it is registered already`);
     }
     if (worker === null) return;
@@ -127,7 +115,7 @@ export class Membership {
       gone: false,
       late: false,
     };
-    this.#pending.set(id, pending);
+    this.#pending.add(pending);
     // Before the worker knows of the segment: whoever reads the journal gives it to nobody else.
     const startTime = stateText(controller.state, "start_time");
     const isSeen = startTime !== null && startTime === pending.seen;
@@ -154,12 +142,12 @@ export class Membership {
       const rows = await worker.setupUtilizationObserver(path, segmentSize, offset, ...identity);
       if (this.#pending.get(id) !== pending) return;
       this.#admit(pending, rows);
-      this.#pending.delete(id);
+      this.#pending.delete(pending);
     } catch (error) {
       if (this.#pending.get(id) !== pending) return;
       this.#logSetupError(controller, error instanceof Error ? error.message : String(error));
       if (error instanceof RemoteError) {
-        this.#pending.delete(id);
+        this.#pending.delete(pending);
         this.#free(pending);
       } else {
         this.#abandon(pending);
@@ -215,31 +203,28 @@ export class Membership {
   #admit(pending: Pending, rows: unknown): void {
     const { controller, offset } = pending;
     const { id, processId, state } = controller;
-    const parsed = parseRows(rows, this.#allocator.segmentSize);
-    if (parsed === null) {
+    const service = serviceName(state);
+    const group = this.#services.recentGroup(service, rows) ?? this.#groupOf(id, service, rows);
+    if (group === null) {
       this.#free(pending);
       if (!this.#refusals.isNews(controller, "no schema")) return;
       this.#log.info("Worker did not provide utilization schema", { worker_id: id });
       return;
     }
     this.#refusals.forget(controller);
-    const service = serviceName(state);
-    this.#logRejected(id, service, parsed.rejected);
     const { segment } = this.#allocator.allocation(id)!;
-    const fields = this.#services.withinLimit(service, parsed.fields);
-    const group = this.#services.group(service, fields);
     const { core } = this.#allocator;
     core.checked(core.exports.attach(segment, group.index), `attach worker ${id}`);
     const holder = this.#identify(pending);
     const heartbeat = heartbeatOf(state, offset, this.#allocator);
     const { key } = pending;
     const enter = (): void => {
-      this.#journal?.append({
+      this.#journal?.append(...this.#describe(group), {
         register: key,
-        ...journalHolder(pending, holder),
-        service,
+        start: holder.startTime,
+        evidence: holder.evidence,
+        schema: group.schema!,
         state: journalState(state),
-        rows: toRows(fields),
       });
       this.#enter({ key, controller, segment, offset, group, holder, heartbeat });
     };
@@ -251,9 +236,25 @@ export class Membership {
       process_id: processId,
       service,
       offset,
-      fields: fields.length,
+      fields: group.fields.length,
     });
     this.#warnOfNamesake(controller, holder);
+  }
+
+  /** The group of workers with these rows; null where they are none. */
+  #groupOf(id: number, service: string, rows: unknown): Group | null {
+    const parsed = parseRows(rows, this.#allocator.segmentSize);
+    if (parsed === null) return null;
+    this.#logRejected(id, service, parsed.rejected);
+    return this.#services.group(service, this.#services.withinLimit(service, parsed.fields));
+  }
+
+  /** What the journal must say of a group before it can refer to it. */
+  #describe(group: Group): Change[] {
+    const { schemas } = this.#journal!.state;
+    if (group.schema !== null && schemas.has(group.schema)) return [];
+    group.schema = this.#journal!.nextSchema();
+    return [{ schema: group.schema, service: group.service.name, rows: toRows(group.fields) }];
   }
 
   /** Our own workers compare the file before they use it; others take what they find. */
@@ -342,7 +343,7 @@ export class Membership {
   /** A worker that never told its fields, and of which it is not known what it does. */
   #abandon(pending: Pending): void {
     const { key, controller, offset } = pending;
-    this.#pending.delete(controller.id);
+    this.#pending.delete(pending);
     const { segment } = this.#allocator.allocation(controller.id)!;
     this.#departures.detach({ key, segment, offset, holder: this.#identify(pending) }, null);
   }
@@ -357,18 +358,6 @@ export class Membership {
     return processId === null ? null : (this.#processes.startTimeOf(processId) ?? null);
   }
 
-  /** Whether this holder may have answered already, in another registration. */
-  #isExpected({ processId, incarnation }: Holder): boolean {
-    for (const { controller } of this.#pending.values()) {
-      const isSame =
-        incarnation === null
-          ? controller.processId === processId
-          : stateText(controller.state, "incarnation") === incarnation;
-      if (isSame) return true;
-    }
-    return false;
-  }
-
   #identify({
     controller: { processId, state },
     offset,
@@ -378,17 +367,16 @@ export class Membership {
       startTime: stateText(state, "start_time"),
       incarnation: stateText(state, "incarnation"),
     };
+    // Ours, and its process was there: whether it maps the file matters when it is gone from view.
+    if (seen !== null && seen === claimed.startTime) {
+      return { processId, ...claimed, evidence: "process" };
+    }
     const range = this.#departures.rangeAt(offset);
     const holder = identify(processId, claimed, range, this.#processes);
-    if (seen === null) return holder;
-    if (claimed.startTime === null) {
-      // It was asked as one process: that it ended since, or another has its number, changes nothing.
-      if (holder.startTime === seen) return holder;
-      return { ...holder, startTime: seen, evidence: "none" };
-    }
-    // A process that was there and is not any more can be known to be gone.
-    const wasSeen = seen === claimed.startTime && holder.evidence === "none";
-    return wasSeen ? { ...holder, evidence: "process" } : holder;
+    if (seen === null || claimed.startTime !== null) return holder;
+    // It was asked as one process: that it ended since, or another has its number, changes nothing.
+    if (holder.startTime === seen) return holder;
+    return { ...holder, startTime: seen, evidence: "none" };
   }
 
   close(): void {
@@ -416,8 +404,7 @@ function journalHolder(
 
 /** A state for people to read: one that is very long is left out. */
 function journalState(state: WorkerController["state"]): unknown {
-  const text = exactJson(state);
-  return text.length > LONGEST_STATE ? null : JSON.parse(text);
+  return jsonText(state).length > LONGEST_STATE ? null : state;
 }
 
 /** Resolves when `task` has ended, or after this time. */

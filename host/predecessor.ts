@@ -10,6 +10,7 @@ import { JournalError, readJournal } from "./journal_file.ts";
 import {
   fieldsOf,
   type Held,
+  type HeldSchema,
   JOURNAL_FORMAT,
   type JournalHeader,
   type JournalState,
@@ -18,6 +19,7 @@ import type { Logger } from "./log.ts";
 import { openFile } from "./mapping/index.ts";
 import { readProc, readProcLink } from "./proc.ts";
 import type { AdoptedFile, SegmentAllocator } from "./segment_allocator.ts";
+import type { Group } from "./service.ts";
 import type { Services } from "./services.ts";
 
 export interface Predecessor {
@@ -158,15 +160,22 @@ export function restore(
   restoreTotals(state, services);
   const { held, kept, bases } = state;
   const { core, segmentSize } = allocator;
+  const groups = new Map<HeldSchema, Group>();
+  const groupOf = (schema: HeldSchema): Group => {
+    let group = groups.get(schema);
+    if (group === undefined) {
+      group = services.group(schema.service, fieldsOf(schema.rows, segmentSize));
+      group.schema = schema.number;
+      groups.set(schema, group);
+    }
+    return group;
+  };
   // Those with totals first: of services that are in use none is forgotten for another one.
   for (const { schema } of [...[...kept.values()].map((left) => left.held), ...held.values()]) {
-    if (schema === null || !bases.has(schema.service)) continue;
-    services.group(schema.service, fieldsOf(schema.rows, segmentSize));
+    if (schema !== null && bases.has(schema.service)) groupOf(schema);
   }
   for (const [key, { held: holder, counters }] of kept) {
-    const { service, rows } = holder.schema;
-    const group = services.group(service, fieldsOf(rows, segmentSize));
-    departures.adoptDeparted(key, group, counters, holderOf(holder));
+    departures.adoptDeparted(key, groupOf(holder.schema), counters, holderOf(holder));
   }
   for (const [key, { at, schema, ...rest }] of held) {
     const segment = at / segmentSize;
@@ -175,7 +184,7 @@ export function restore(
       departures.adopt(place, null);
       continue;
     }
-    const group = services.group(schema.service, fieldsOf(schema.rows, segmentSize));
+    const group = groupOf(schema);
     core.checked(core.exports.attach(segment, group.index), `attach segment ${segment}`);
     departures.adopt(place, group);
   }

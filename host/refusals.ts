@@ -26,6 +26,7 @@ export class Refusals {
 
   /** The worker's process was given a segment. */
   forget(worker: WorkerController): void {
+    if (this.#reasons.size === 0) return;
     const key = keyOf(worker);
     if (key !== null) this.#reasons.delete(key);
   }

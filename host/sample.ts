@@ -1,7 +1,7 @@
 // What a monitor tells.
 
+import type { ServiceData } from "./reports.ts";
 import type { Value } from "./sampler.ts";
-import type { ServiceData } from "./services.ts";
 
 export interface SampleOptions {
   /**

@@ -195,6 +195,27 @@ export function parseRows(
   return { fields: [...fields.values()], rejected };
 }
 
+/** Whether `rows` are those of `fields`, as far as {@link parseRows} would tell them apart. */
+export function rowsAre(rows: unknown, fields: readonly Field[]): boolean {
+  if (!Array.isArray(rows) || rows.length !== fields.length) return false;
+  return fields.every((field, index) => rowIs(rows[index], field));
+}
+
+function rowIs(row: unknown, field: Field): boolean {
+  if (!Array.isArray(row)) return false;
+  const { declared, kind, aggregate, unit, help } = field;
+  if (row[0] !== field.name || row[1] !== field.type || row[2] !== field.offset) return false;
+  const options: unknown = row[3] ?? {};
+  if (typeof options !== "object" || options === null || Array.isArray(options)) return false;
+  const said = options as FieldOptions;
+  return (
+    said.kind === (declared.kind ? kind : undefined) &&
+    said.aggregate === (declared.aggregate ? aggregate : undefined) &&
+    said.unit === unit &&
+    said.help === help
+  );
+}
+
 function rowProblem(row: unknown, segmentSize: number): Problem | null {
   if (!Array.isArray(row) || row.length < 3) {
     const what = Array.isArray(row) ? `${row.length} elements` : shown(row);

@@ -1,5 +1,5 @@
-// Which fields each service has, which accumulator sums each of them, and in which order they are
-// reported. Names live here; the core knows numbers only.
+// Which fields each service has, and which accumulator sums each of them. Names live here; the core
+// knows numbers only.
 
 import {
   BANK_FLOAT,
@@ -10,21 +10,19 @@ import {
   LAST,
   MAX,
   MIN,
-  NONE,
   PART_FLOAT,
   PART_INTEGER,
-  SAMPLE,
   SUM,
-  TOTALS,
 } from "../assembly/layout.ts";
-import { exactJson } from "./exact_json.ts";
 import { type Aggregate, type Field, printable } from "./field.ts";
 import { isInteger } from "./field_type.ts";
 import type { Journal } from "./journal.ts";
 import type { MonitorLimits } from "./limits.ts";
 import type { Logger } from "./log.ts";
-import type { Value } from "./sampler.ts";
+import { Reports } from "./reports.ts";
+import { rowsAre } from "./schema.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
+import { Group, Service, type ServiceField } from "./service.ts";
 
 const AGGREGATES: Readonly<Record<Aggregate, number>> = {
   sum: SUM,
@@ -36,66 +34,8 @@ const AGGREGATES: Readonly<Record<Aggregate, number>> = {
 /** Counters that no worker reports any more are kept for totals, up to this many a service. */
 const KEPT_FIELDS = 4096;
 
-/** Values by field name; a null-prototype object. */
-export type ServiceData = Record<string, Value> & { worker_count: number };
-
 /** How much is remembered of all services together. */
 export type ServicesLimits = Required<Pick<MonitorLimits, "services" | "fields">>;
-
-/** One field of one service, whatever the schemas of its workers. */
-interface ServiceField {
-  readonly name: string;
-  readonly accumulator: number;
-  /** The declaration that holds: the first explicit one, else the first. */
-  declaration: Field;
-  /** How many groups have it. */
-  groups: number;
-  /** Whether it has ever been a counter: then what is retired may be in it. */
-  wasCounter: boolean;
-  warned: boolean;
-}
-
-class Service {
-  readonly name: string;
-  readonly fields: Map<string, ServiceField> = new Map();
-  readonly groups: Set<Group> = new Set();
-
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  get workerCount(): number {
-    let count = 0;
-    for (const group of this.groups) count += group.live;
-    return count;
-  }
-}
-
-/** The workers of a service that share a schema. */
-export class Group {
-  /** Index in the core. */
-  readonly index: number;
-  readonly service: Service;
-  readonly fields: readonly Field[];
-  readonly key: string;
-  live = 0;
-  /** Everything else that needs the group: detached segments, and departed workers' rows. */
-  references = 0;
-
-  constructor(index: number, service: Service, fields: readonly Field[], key: string) {
-    this.index = index;
-    this.service = service;
-    this.fields = fields;
-    this.key = key;
-  }
-}
-
-/** How to write the values of one service: its fields in order, and where the count goes. */
-interface Report {
-  readonly service: Service;
-  readonly fields: readonly ServiceField[];
-  readonly countPosition: number;
-}
 
 export class Services {
   readonly #allocator: SegmentAllocator;
@@ -107,8 +47,8 @@ export class Services {
   #fieldCount = 0;
   readonly #services: Map<string, Service> = new Map();
   readonly #groups: Map<string, Group> = new Map();
-  /** Recomputed when membership has changed. */
-  #reports: readonly Report[] | null = null;
+  /** What is told of them. */
+  readonly reports: Reports;
 
   constructor(
     allocator: SegmentAllocator,
@@ -122,6 +62,7 @@ export class Services {
     this.#onLimit = onLimit;
     this.#log = log;
     this.#journal = journal;
+    this.reports = new Reports(allocator, this.#services, this.#groups);
   }
 
   /** The groups' indices in the core. */
@@ -135,7 +76,7 @@ export class Services {
 
   /** Membership has changed: the order of services and fields may be another. */
   changed(): void {
-    this.#reports = null;
+    this.reports.changed();
   }
 
   /** @throws {RangeError} when there would be more services than allowed, all with workers. */
@@ -182,11 +123,23 @@ export class Services {
     }
   }
 
+  /**
+   * The group that last took a worker of `serviceName`, if these are the rows of its fields: most
+   * workers are like the one before, and their rows need not be read.
+   */
+  recentGroup(serviceName: string, rows: unknown): Group | null {
+    const group = this.#services.get(serviceName)?.recent ?? null;
+    return group !== null && rowsAre(rows, group.fields) ? group : null;
+  }
+
   /** The group of workers of `serviceName` with these fields. */
   group(serviceName: string, fields: readonly Field[]): Group {
     const key = JSON.stringify([serviceName, fields]);
     const known = this.#groups.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.service.recent = known;
+      return known;
+    }
     const service = this.#services.get(serviceName) ?? new Service(serviceName);
     const added: ServiceField[] = [];
     for (const field of fields) added.push(this.#field(service, field));
@@ -196,6 +149,7 @@ export class Services {
     const group = new Group(index, service, fields, key);
     this.#groups.set(key, group);
     service.groups.add(group);
+    service.recent = group;
     if (!this.#services.has(serviceName)) {
       this.#services.set(serviceName, service);
       this.#forgetOldServices();
@@ -307,6 +261,7 @@ export class Services {
     core.checked(core.exports.dissolve(group.index), "dissolve a group");
     this.#groups.delete(group.key);
     service.groups.delete(group);
+    if (service.recent === group) service.recent = null;
     for (const { name } of group.fields) {
       const field = service.fields.get(name)!;
       field.groups--;
@@ -351,106 +306,6 @@ export class Services {
       if (this.#services.size <= limit) return;
     }
   }
-
-  /** The live aggregates of what was gathered, in order of first appearance among the living. */
-  sample(bigint: boolean): Record<string, ServiceData> {
-    return this.#objects(this.#sampleReports(), bigint);
-  }
-
-  /** The counters of all that was gathered and retired, services without workers included. */
-  totals(bigint: boolean): Record<string, ServiceData> {
-    return this.#objects(this.#totalsReports(), bigint);
-  }
-
-  /** {@link sample} as exact JSON text: in order even where a name looks like an array index. */
-  sampleText(): string {
-    return this.#text(this.#sampleReports());
-  }
-
-  /** {@link totals} as exact JSON text. */
-  totalsText(): string {
-    return this.#text(this.#totalsReports());
-  }
-
-  #objects(reports: readonly Report[], bigint: boolean): Record<string, ServiceData> {
-    const result: Record<string, ServiceData> = Object.create(null);
-    for (const report of reports) {
-      const data: Record<string, Value> = Object.create(null);
-      this.#each(report, bigint, (name, value) => {
-        data[name] = value;
-      });
-      result[report.service.name] = data as ServiceData;
-    }
-    return result;
-  }
-
-  #text(reports: readonly Report[]): string {
-    const services = reports.map((report) => {
-      const members: string[] = [];
-      this.#each(report, true, (name, value) => {
-        members.push(`${JSON.stringify(name)}:${exactJson(value)}`);
-      });
-      return `${JSON.stringify(report.service.name)}:{${members.join(",")}}`;
-    });
-    return `{${services.join(",")}}`;
-  }
-
-  #each(report: Report, bigint: boolean, visit: (name: string, value: Value) => void): void {
-    const { service, fields, countPosition } = report;
-    const { sampler } = this.#allocator;
-    for (let i = 0; i < fields.length; i++) {
-      if (i === countPosition) visit("worker_count", service.workerCount);
-      const { name, accumulator } = fields[i]!;
-      const value = sampler.result(accumulator, bigint);
-      if (value !== undefined) visit(name, value);
-    }
-    if (countPosition >= fields.length) visit("worker_count", service.workerCount);
-  }
-
-  #sampleReports(): readonly Report[] {
-    this.#allocator.core.exports.finish(SAMPLE);
-    this.#reports ??= this.#order();
-    return this.#reports;
-  }
-
-  #totalsReports(): readonly Report[] {
-    this.#allocator.core.exports.finish(TOTALS);
-    return [...this.#services.values()].map((service) => {
-      const fields = [...service.fields.values()].filter(isCounter);
-      return { service, fields, countPosition: fields.length };
-    });
-  }
-
-  /** Services and fields by first appearance; the count after the first worker's own fields. */
-  #order(): Report[] {
-    const { exports } = this.#allocator.core;
-    const byAge = [...this.#groups.values()]
-      .map((group) => ({ group, oldest: exports.oldest(group.index) }))
-      .filter(({ oldest }) => oldest !== NONE)
-      .sort((a, b) => a.oldest - b.oldest);
-    const reports = new Map<
-      Service,
-      { fields: Map<string, ServiceField>; countPosition: number }
-    >();
-    for (const { group } of byAge) {
-      const { service } = group;
-      let report = reports.get(service);
-      if (report === undefined) {
-        report = { fields: new Map(), countPosition: group.fields.length };
-        reports.set(service, report);
-      }
-      for (const { name } of group.fields) report.fields.set(name, service.fields.get(name)!);
-    }
-    return [...reports].map(([service, { fields, countPosition }]) => ({
-      service,
-      fields: [...fields.values()],
-      countPosition,
-    }));
-  }
-}
-
-function isCounter(field: ServiceField): boolean {
-  return field.declaration.kind === "counter";
 }
 
 /** How the core combines the values of a field. */

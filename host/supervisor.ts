@@ -8,7 +8,7 @@ import { RemoteError } from "./bus/errors.ts";
 import type { Options } from "./bus/messages.ts";
 import { ObjectReference, plain, symbol } from "./bus/values.ts";
 import { SUPERVISOR_VARIABLE } from "./directory.ts";
-import { exactJson } from "./exact_json.ts";
+import { exactJson, jsonText } from "./exact_json.ts";
 import { LimitWatch, type SupervisorLimits, withDefaults } from "./limits.ts";
 import { budgeted, type Logger, stderrLogger } from "./log.ts";
 import { SelfProbe } from "./self_probe.ts";
@@ -284,7 +284,7 @@ export class Supervisor {
     if (typeof state !== "object" || state === null || Array.isArray(state)) {
       throw new RemoteError("state must be a map", "TypeError");
     }
-    const length = exactJson(state).length;
+    const { length } = jsonText(state);
     if (length > LONGEST_STATE) {
       const message = `state must be at most ${LONGEST_STATE} characters of JSON, not ${length}`;
       throw new RemoteError(message, "ArgumentError");

@@ -16,6 +16,7 @@ import { budgeted, type Logger, stderrLogger } from "./log.ts";
 import type { MappingName } from "./mapping/index.ts";
 import { Membership } from "./membership.ts";
 import { findPredecessor, journalHeader, restore } from "./predecessor.ts";
+import type { Reports } from "./reports.ts";
 import type {
   AsNumbers,
   Sample,
@@ -323,7 +324,7 @@ export class UtilizationMonitor {
   }
 
   /** Reads the segments now; null before the file is open. */
-  #gather(...lists: readonly (typeof LIVE | typeof DETACHED)[]): Services | null {
+  #gather(...lists: readonly (typeof LIVE | typeof DETACHED)[]): Reports | null {
     if (this.#parts === null) return null;
     const { allocator, services } = this.#parts;
     const { core, sampler, usedSize } = allocator;
@@ -337,7 +338,7 @@ export class UtilizationMonitor {
     } else if (mapError !== null) {
       this.#complain(`Reading "${this.path}" by file I/O from now on: ${mapError}`);
     }
-    return services;
+    return services.reports;
   }
 
   /** The values of each live worker, in registration order. */
@@ -389,12 +390,12 @@ export class UtilizationMonitor {
   status(options?: AsNumbers<StatusOptions>): Status<number>;
   status(options?: StatusOptions): Status;
   status({ bigint = false, totals = false, byWorker = false }: StatusOptions = {}): Status {
-    const services = totals ? this.#gather(LIVE, DETACHED) : this.#gather(LIVE);
+    const reports = totals ? this.#gather(LIVE, DETACHED) : this.#gather(LIVE);
     return {
       type: UtilizationMonitor.monitorType,
-      data: services?.sample(bigint) ?? EMPTY,
+      data: reports?.sample(bigint) ?? EMPTY,
       stalled: this.stalled(),
-      ...(totals && { totals: services?.totals(bigint) ?? EMPTY }),
+      ...(totals && { totals: reports?.totals(bigint) ?? EMPTY }),
       ...(byWorker && { workers: this.sampleByWorker({ bigint }) }),
     };
   }
@@ -404,13 +405,13 @@ export class UtilizationMonitor {
    * `status_json` with it.
    */
   statusText({ totals = false, byWorker = false }: StatusOptions = {}): string {
-    const services = totals ? this.#gather(LIVE, DETACHED) : this.#gather(LIVE);
+    const reports = totals ? this.#gather(LIVE, DETACHED) : this.#gather(LIVE);
     const members = [
       `"type":${JSON.stringify(UtilizationMonitor.monitorType)}`,
-      `"data":${services?.sampleText() ?? "{}"}`,
+      `"data":${reports?.sampleText() ?? "{}"}`,
       `"stalled":${exactJson(this.stalled())}`,
     ];
-    if (totals) members.push(`"totals":${services?.totalsText() ?? "{}"}`);
+    if (totals) members.push(`"totals":${reports?.totalsText() ?? "{}"}`);
     if (byWorker) members.push(`"workers":${exactJson(this.sampleByWorker({ bigint: true }))}`);
     return `{${members.join(",")}}`;
   }

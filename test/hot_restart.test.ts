@@ -161,7 +161,7 @@ describe("a supervisor after one that", () => {
   for (const [what, change, line] of [
     [
       "of another format",
-      (text: string) => text.replace('"format":1', '"format":9'),
+      (text: string) => text.replace('"format":2', '"format":9'),
       "format is 9",
     ],
     [

@@ -108,8 +108,8 @@ describe("utilization inspect", () => {
       assert.match(stderr, reason);
       assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
     };
-    writeFileSync(path, text.replace('"format":1', '"format":2'));
-    await refused(/its format is 2, known is 1/);
+    writeFileSync(path, text.replace('"format":2', '"format":3'));
+    await refused(/its format is 3, known is 2/);
     writeFileSync(path, text.slice(0, 20));
     await refused(/its first line is torn or missing/);
     writeFileSync(path, text.replace("\n", "\n{}\n"));

@@ -13,13 +13,18 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Journal, journalPath } from "../host/journal.ts";
 import { JournalError, readJournal } from "../host/journal_file.ts";
-import type { Change, JournalHeader, JournalState } from "../host/journal_state.ts";
+import {
+  type Change,
+  JOURNAL_FORMAT,
+  type JournalHeader,
+  type JournalState,
+} from "../host/journal_state.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { CollectingLogger } from "./support/log.ts";
 import { until } from "./support/until.ts";
 
 const HEADER: JournalHeader = {
-  format: 1,
+  format: JOURNAL_FORMAT,
   boot: "b",
   namespace: null,
   supervisor: { pid: 1, start: "2" },
@@ -38,9 +43,13 @@ const ROWS = [
   ["seconds_total", "f64", 8],
 ] as const;
 
-function registered(key: number, at = 512): Change {
-  const rows = ROWS.map((row) => [...row]) as never;
-  return { register: key, ...HOLDER, at, service: "web", state: { name: "web" }, rows };
+function registered(key: number, at = 512, rows: readonly unknown[] = ROWS): Change[] {
+  const { start, evidence } = HOLDER;
+  return [
+    { hold: key, ...HOLDER, at },
+    { schema: 1, service: "web", rows: rows as never },
+    { register: key, start, evidence, schema: 1, state: { name: "web" } },
+  ];
 }
 
 function open(file: string, state?: JournalState, log = new CollectingLogger()): Journal {
@@ -48,11 +57,12 @@ function open(file: string, state?: JournalState, log = new CollectingLogger()):
 }
 
 /** A state as plain data. */
-function dataOf({ held, kept, bases, nextKey }: JournalState): unknown {
+function dataOf({ held, kept, bases, schemas, nextKey }: JournalState): unknown {
   return {
     held: [...held],
     kept: [...kept],
     bases: [...bases].map(([service, fields]) => [service, [...fields]]),
+    schemas: [...schemas],
     nextKey,
   };
 }
@@ -63,7 +73,7 @@ describe("Journal", () => {
     const journal = open(file);
     assert.equal(journal.nextKey(), 1);
     journal.append({ hold: 1, ...HOLDER });
-    journal.append(registered(1));
+    journal.append(...registered(1));
     journal.append({ hold: 2, ...HOLDER, at: 0 });
     journal.append({ detach: 1, start: "9", evidence: "process" });
     const read = readJournal(file)!;
@@ -83,7 +93,7 @@ describe("Journal", () => {
     const journal = open(file);
     const most = String(2n ** 64n - 1n);
     for (const key of [1, 2, 3]) {
-      journal.append(registered(key));
+      journal.append(...registered(key));
       const counters = { requests_total: most, seconds_total: 0.25 };
       journal.append({ retire: key, counters, ...(key === 2 && { kept: true as const }) });
     }
@@ -101,13 +111,29 @@ describe("Journal", () => {
     assert.equal(readJournal(file), null);
   });
 
+  it("says what workers have in common once, and forgets it when nobody has it", (t) => {
+    const file = join(temporaryFolder(t), "a.shm");
+    const journal = open(file);
+    const [hold, , register] = registered(2, 1024);
+    journal.append(...registered(1));
+    journal.append(hold!, register!);
+    assert.equal(readFileSync(journalPath(file), "utf8").match(/requests_total/g)!.length, 1);
+    const { held } = readJournal(file)!.state;
+    assert.equal(held.get(1)!.schema, held.get(2)!.schema);
+    journal.append({ free: 1 }, { free: 2 });
+    const next = open(file, readJournal(file)!.state);
+    assert.equal(next.state.schemas.size, 0);
+    assert.equal(next.nextSchema(), 2);
+    assert.throws(() => next.append(hold!, register!), /schema 1 is not there/);
+  });
+
   it("writes what happened at once as one line, which a torn end takes back as a whole", (t) => {
     const file = join(temporaryFolder(t), "a.shm");
     const journal = open(file);
-    journal.append(registered(1));
+    journal.append(...registered(1));
     const before = readFileSync(journalPath(file), "utf8");
     journal.together(() => {
-      journal.append(registered(2, 1024));
+      journal.append(...registered(2, 1024));
       journal.append({ free: 1 });
     });
     const whole = readFileSync(journalPath(file), "utf8");
@@ -122,16 +148,16 @@ describe("Journal", () => {
   it("goes on from a state, and is written anew when most of it is past", (t) => {
     const file = join(temporaryFolder(t), "a.shm");
     const first = open(file);
-    first.append(registered(1));
+    first.append(...registered(1));
     first.append({ retire: 1, counters: { requests_total: "5" }, kept: true });
-    first.append(registered(2));
+    first.append(...registered(2));
     first.append({ detach: 2, start: null, evidence: "none" });
     const second = open(file, readJournal(file)!.state);
     assert.deepEqual(dataOf(readJournal(file)!.state), dataOf(first.state));
     assert.equal(second.nextKey(), 3);
     let longest = 0;
     for (let key = 3; key < 20_000; key++) {
-      second.append(registered(key));
+      second.append(...registered(key));
       second.append({ free: key });
       longest = Math.max(longest, statSync(journalPath(file)).size);
     }
@@ -148,7 +174,7 @@ describe("Journal", () => {
     const rows = Array.from({ length: 4000 }, (_, index) => [`f${index}_total`, "u64", index * 8]);
     let longest = 0;
     for (let key = 1; key <= 200; key++) {
-      journal.append({ ...registered(key), rows } as never);
+      journal.append(...registered(key, 512, rows));
       journal.append({ free: key });
       longest = Math.max(longest, statSync(journalPath(file)).size);
     }
@@ -162,12 +188,12 @@ describe("Journal", () => {
     const file = join(folder, "a.shm");
     const log = new CollectingLogger();
     const journal = open(file, undefined, log);
-    journal.append(registered(1));
+    journal.append(...registered(1));
     // As on a full disk: its descriptor is of no use, and another file cannot be made.
     journal.close({ remove: true });
     mkdirSync(`${journalPath(file)}.new/full`, { recursive: true });
-    journal.append(registered(2, 1024));
-    journal.append(registered(3, 1536));
+    journal.append(...registered(2, 1024));
+    journal.append(...registered(3, 1536));
     assert.equal(log.lines.length, 1, log.lines.join());
     assert.match(log.lines[0]!, /Cannot write ".*a.shm.journal": .*starts anew/);
     assert.equal(existsSync(journalPath(file)), false);
@@ -197,10 +223,10 @@ describe("readJournal()", () => {
 
   it("refuses another format, a torn head, and lines that do not follow", (t) => {
     refuses(t, "", /its first line is torn or missing/);
-    refuses(t, '{"format":1', /its first line is torn or missing/);
-    refuses(t, "null\n", /its format is undefined, known is 1/);
-    refuses(t, `${JSON.stringify({ ...HEADER, format: 2 })}\n`, /its format is 2, known is 1/);
-    refuses(t, '{"format":1}\n', /its first line names no file/);
+    refuses(t, '{"format":2', /its first line is torn or missing/);
+    refuses(t, "null\n", /its format is undefined, known is 2/);
+    refuses(t, `${JSON.stringify({ ...HEADER, format: 3 })}\n`, /its format is 3, known is 2/);
+    refuses(t, '{"format":2}\n', /its first line names no file/);
     const head = `${JSON.stringify(HEADER)}\n`;
     refuses(t, `${head}[{"free":4}]\n`, /line 2: registration 4 holds nothing/);
     refuses(t, `${head}nonsense\n`, /line 2: /);
@@ -219,7 +245,7 @@ describe("readJournal()", () => {
 
   it("leaves out what follows the last whole line", (t) => {
     const file = join(temporaryFolder(t), "a.shm");
-    open(file).append(registered(1));
+    open(file).append(...registered(1));
     appendFileSync(journalPath(file), '[{"free":1}');
     assert.equal(readJournal(file)!.state.held.size, 1);
     appendFileSync(journalPath(file), "]\n");

@@ -81,6 +81,8 @@ interface Place {
   value: number;
   fate: Fate;
   evidence: Evidence;
+  /** Whether the supervisor has looked what its process maps since it is detached. */
+  looked: boolean;
   /** Whether the supervisor was told its fields. */
   described: boolean;
   /**
@@ -317,6 +319,7 @@ export class SmallWorld {
       value: 0,
       fate: "held",
       evidence: "none",
+      looked: false,
       described: false,
       reissued: false,
     };
@@ -426,6 +429,7 @@ export class SmallWorld {
   #check(): void {
     this.#monitor!.checkHolders();
     for (const place of this.#places) {
+      if (place.fate === "detached") look(place);
       const { evidence, fate, process } = place;
       if (fate === "detached") {
         const left = evidence === "mapping" && !isMapped(place);
@@ -497,6 +501,7 @@ export class SmallWorld {
 
   async #start(): Promise<void> {
     await this.#open();
+    for (const place of this.#places) place.looked = false;
     this.#check();
   }
 
@@ -552,9 +557,9 @@ export class SmallWorld {
       (place) => place.fate !== "free" || place.process.place === place,
     );
     const places = kept.map((place) => {
-      const { value, fate, evidence, described, reissued, process } = place;
+      const { value, fate, evidence, looked, described, reissued, process } = place;
       const holder = this.#processes.indexOf(process);
-      return [holder, value, fate, evidence, described, reissued];
+      return [holder, value, fate, evidence, looked, described, reissued];
     });
     const slots = this.#slots.map(({ process, connections }) => [
       this.#processes.indexOf(process),
@@ -631,11 +636,19 @@ function isMapped(place: Place): boolean {
 /** How a supervisor that looks at it now can know that a holder is gone. */
 function evidenceOf(place: Place, seen: boolean): Evidence {
   const { kind, alive } = place.process;
-  if (kind.visible && alive) {
-    if (isMapped(place)) return "mapping";
-    if (kind.own) return "process";
-  }
-  return seen ? "process" : "none";
+  // What ours map is looked at when they have gone from view.
+  if (seen) return "process";
+  if (!kind.visible || !alive) return "none";
+  if (isMapped(place)) return "mapping";
+  return kind.own ? "process" : "none";
+}
+
+/** The supervisor looks at what a process maps, once. */
+function look(place: Place): void {
+  const { kind, alive } = place.process;
+  const isSeen = place.evidence === "process" && kind.visible && alive;
+  if (!place.looked && isSeen && isMapped(place)) place.evidence = "mapping";
+  place.looked = true;
 }
 
 function isKnownDead({ process, evidence }: Place): boolean {

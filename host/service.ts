@@ -1,0 +1,56 @@
+// One service: its fields, and the groups of its workers.
+
+import type { Field } from "./field.ts";
+
+/** One field of one service, whatever the schemas of its workers. */
+export interface ServiceField {
+  readonly name: string;
+  readonly accumulator: number;
+  /** The declaration that holds: the first explicit one, else the first. */
+  declaration: Field;
+  /** How many groups have it. */
+  groups: number;
+  /** Whether it has ever been a counter: then what is retired may be in it. */
+  wasCounter: boolean;
+  warned: boolean;
+}
+
+/** The workers of one name. */
+export class Service {
+  readonly name: string;
+  readonly fields: Map<string, ServiceField> = new Map();
+  readonly groups: Set<Group> = new Set();
+  /** The group that last took a worker. */
+  recent: Group | null = null;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get workerCount(): number {
+    let count = 0;
+    for (const group of this.groups) count += group.live;
+    return count;
+  }
+}
+
+/** The workers of a service that share a schema. */
+export class Group {
+  /** Index in the core. */
+  readonly index: number;
+  readonly service: Service;
+  readonly fields: readonly Field[];
+  readonly key: string;
+  live = 0;
+  /** The number of its schema in the journal. */
+  schema: number | null = null;
+  /** Everything else that needs the group: detached segments, and departed workers' rows. */
+  references = 0;
+
+  constructor(index: number, service: Service, fields: readonly Field[], key: string) {
+    this.index = index;
+    this.service = service;
+    this.fields = fields;
+    this.key = key;
+  }
+}
