@@ -7,6 +7,7 @@ import type { CoreSource } from "../../host/core.ts";
 import type { Logger } from "../../host/log.ts";
 import type { FileView } from "../../host/shared_file.ts";
 import { UtilizationMonitor } from "../../host/utilization_monitor.ts";
+import type { WorkerController } from "../../host/worker_controller.ts";
 import type { Row } from "../reference.ts";
 
 export const SEGMENT_SIZE = 512;
@@ -26,10 +27,37 @@ const log: Logger = {
   error: (message, ...details) => console.error(`error: ${message}`, ...details),
 };
 
+/** A worker that answers at once. */
+class Simulated implements WorkerController {
+  readonly id: number;
+  readonly processId = null;
+  readonly state: WorkerController["state"];
+  /** Of the segment that it was given. */
+  offset = -1;
+
+  constructor(id: number, state: WorkerController["state"]) {
+    this.id = id;
+    this.state = state;
+  }
+
+  get worker(): WorkerController["worker"] {
+    const setupUtilizationObserver = async (
+      _path: string,
+      _size: number,
+      offset: number,
+    ): Promise<unknown> => {
+      this.offset = offset;
+      return ROWS;
+    };
+    return { setupUtilizationObserver };
+  }
+}
+
 export class Fleet {
   readonly monitor: UtilizationMonitor;
   /** Services that workers belong to in turn, so that those of one are never neighbours. */
   readonly services: readonly string[];
+  readonly controllers: readonly WorkerController[];
   /** Where each worker's segment starts, in order of registration. */
   readonly offsets: Int32Array;
   /** Nanoseconds that the registration of each 1000 workers took. */
@@ -38,20 +66,39 @@ export class Fleet {
   private constructor(
     monitor: UtilizationMonitor,
     services: readonly string[],
+    controllers: readonly WorkerController[],
     offsets: Int32Array,
     registrationTimes: readonly number[],
   ) {
     this.monitor = monitor;
     this.services = services;
+    this.controllers = controllers;
     this.offsets = offsets;
     this.registrationTimes = registrationTimes;
   }
 
-  /** `core` is another build of the core than the one that supervisors use here. */
+  /** Workers as a supervisor knows them, not registered yet. `more` is what each tells besides. */
+  static controllers(
+    size: number,
+    serviceCount = 1,
+    more: (index: number) => Readonly<Record<string, unknown>> = () => ({}),
+  ): Simulated[] {
+    return Array.from({ length: size }, (_, i) => {
+      const name = `service_${i % serviceCount}`;
+      const incarnation = (i + 1).toString(16).padStart(32, "0");
+      return new Simulated(i + 1, { name, incarnation, ...more(i) });
+    });
+  }
+
+  /**
+   * Registers workers one after the other, and writes their values. `core` is another build of the
+   * core than the one that supervisors use here.
+   */
   static async create(
     folder: string,
     size: number,
     serviceCount = 1,
+    controllers: readonly Simulated[] = Fleet.controllers(size, serviceCount),
     core?: CoreSource,
   ): Promise<Fleet> {
     const path = join(
@@ -62,6 +109,7 @@ export class Fleet {
       path,
       segmentSize: SEGMENT_SIZE,
       maxSize: 2 ** 30,
+      limits: { logLines: Number.POSITIVE_INFINITY },
       core,
       log,
     });
@@ -70,26 +118,15 @@ export class Fleet {
     const times: number[] = [];
     let start = performance.now();
     for (let i = 0; i < size; i++) {
-      await monitor.register({
-        id: i + 1,
-        processId: null,
-        state: {
-          name: services[i % serviceCount]!,
-          incarnation: (i + 1).toString(16).padStart(32, "0"),
-        },
-        worker: {
-          setupUtilizationObserver: async (_path, _size, offset) => {
-            offsets[i] = offset;
-            return ROWS;
-          },
-        },
-      });
+      const controller = controllers[i]!;
+      await monitor.register(controller);
+      offsets[i] = controller.offset;
       if ((i + 1) % 1000 !== 0) continue;
       const now = performance.now();
       times.push((now - start) * 1e6);
       start = now;
     }
-    const fleet = new Fleet(monitor, services, offsets, times);
+    const fleet = new Fleet(monitor, services, controllers, offsets, times);
     fleet.#write();
     return fleet;
   }

@@ -15,6 +15,7 @@ import { additionsPerNanosecond, describeEnvironment } from "./environment.ts";
 import { measureFirstSample } from "./first_sample.ts";
 import { measureManyServices } from "./many_services.ts";
 import { measureAgainstPromClient } from "./prom_client.ts";
+import { measureRegistered } from "./registered.ts";
 import { measureRegistrations } from "./registrations.ts";
 import { formatMarkdown, formatReport } from "./report.ts";
 import { Results } from "./results.ts";
@@ -60,6 +61,7 @@ async function measureAll(): Promise<void> {
   measureClusterMetrics(folder, settings, results);
   await measureBlockedWorker(folder, settings, results);
   await measureManyServices(folder, settings, results);
+  await measureRegistered(folder, settings, results);
   measureArtifact(results);
 
   const environment = describeEnvironment(onTmpfs, settings, additions);
