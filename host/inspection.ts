@@ -128,7 +128,11 @@ export class Inspection {
   sampleByWorker(options?: AsNumbers): WorkerSample<number>[];
   sampleByWorker(options?: SampleOptions): WorkerSample[];
   sampleByWorker({ bigint = false }: SampleOptions = {}): WorkerSample[] {
-    return this.#workers.map(({ held: { id, pid, at, schema, state }, group }) => ({
+    const { file, usedSize } = this.#allocator;
+    const sampleOf = ({
+      held: { id, pid, at, schema, state },
+      group,
+    }: InspectedWorker): WorkerSample => ({
       id,
       processId: pid,
       service: schema.service,
@@ -136,7 +140,8 @@ export class Inspection {
       // Who looks once cannot see whether anything moves.
       stalledFor: null,
       data: this.#allocator.decode(group.index, at, group.fields, bigint),
-    }));
+    });
+    return file.inOnePass(usedSize, () => this.#workers.map(sampleOf));
   }
 
   /** All of it as exact JSON text. */

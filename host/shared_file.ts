@@ -45,6 +45,8 @@ export class SharedFile {
   readonly #reader: MappableFile;
   #size: number;
   #view: FileView | null = null;
+  /** The view of a pass that goes on. */
+  #pass: FileView | null = null;
   /** Without a mapping: the last bytes read. */
   #image: FileView | null = null;
   #shrunk = false;
@@ -161,11 +163,22 @@ export class SharedFile {
    * their last value in a copy.
    */
   view(length: number): FileView {
+    if (this.#pass !== null) return this.#pass;
     if (this.mapping !== "none") {
       if (this.#reader.size() >= this.#size) return this.#mapped() ?? this.#read(length);
       this.#shrunk = true;
     }
     return this.#read(length);
+  }
+
+  /** Has every view during `action` be one that is taken now: of many segments, each wants one. */
+  inOnePass<Result>(length: number, action: () => Result): Result {
+    this.#pass = this.view(length);
+    try {
+      return action();
+    } finally {
+      this.#pass = null;
+    }
   }
 
   /** Null when the system refuses: a limit on memory or mappings, most likely. */

@@ -14,7 +14,7 @@ import { isAllowed } from "./libc.ts";
 import { LimitWatch, type MonitorLimits, withDefaults } from "./limits.ts";
 import { budgeted, type Logger, stderrLogger } from "./log.ts";
 import type { MappingName } from "./mapping/index.ts";
-import { Membership } from "./membership.ts";
+import { Membership, type Registration } from "./membership.ts";
 import { findPredecessor, journalHeader, restore } from "./predecessor.ts";
 import type { Reports } from "./reports.ts";
 import type {
@@ -348,21 +348,21 @@ export class UtilizationMonitor {
     if (this.#parts === null) return [];
     const { allocator, membership, heartbeats } = this.#parts;
     heartbeats.look();
-    const samples: WorkerSample[] = [];
-    for (const registration of membership.live.values()) {
+    const sampleOf = (registration: Registration): WorkerSample => {
       const { controller, group, offset, holder } = registration;
       const { id, processId, state } = controller;
       const seen = holder.evidence === "mapping" ? "mmap" : "unknown";
-      samples.push({
+      return {
         id,
         processId,
         service: serviceName(state),
         mapping: stateText(state, "mapping") ?? seen,
         stalledFor: heartbeats.stalledFor(registration),
         data: allocator.decode(group.index, offset, group.fields, bigint),
-      });
-    }
-    return samples;
+      };
+    };
+    const { file, usedSize } = allocator;
+    return file.inOnePass(usedSize, () => Array.from(membership.live.values(), sampleOf));
   }
 
   /**

@@ -63,9 +63,19 @@ export class RemoteException {
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
+/** Longest text that is looked at for more than ASCII: names are shorter. */
+const SHORT = 32;
+
 /** Bytes as text; what is not UTF-8 becomes U+FFFD. */
 export function text(bytes: Uint8Array): string {
-  return lenient.decode(bytes);
+  return isShortAscii(bytes) ? String.fromCharCode(...bytes) : lenient.decode(bytes);
+}
+
+/** Such text needs no decoder, whose call costs more than the rest of a Symbol. */
+function isShortAscii(bytes: Uint8Array): boolean {
+  if (bytes.length > SHORT) return false;
+  for (const byte of bytes) if (byte >= 0x80) return false;
+  return true;
 }
 
 /**
