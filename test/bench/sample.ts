@@ -251,7 +251,7 @@ function reportRegistrations({ registrationTimes, size }: Fleet, results: Result
   const early = perWorker(tenth, tenth * 2);
   results.add(
     makeRow(
-      `registration in process, last of ${size} against the second tenth`,
+      `registration in process, last of ${size}`,
       "µs",
       perWorker(tenth * 9, tenth * 10),
       {
