@@ -280,6 +280,72 @@ describe("segments in the core", () => {
     assert.equal(exports.available(), 1);
     assert.equal(exports.allocate(2, 20), 0);
   });
+
+  for (const [how, rest] of Object.entries({
+    "all the same time": () => 100,
+    "or not at all": (random: () => number) => (random() < 0.3 ? 0 : 100),
+    "any time": (random: () => number) => random() * 200,
+  })) {
+    it(`are handed out in the order of the list where they rest, ${how}`, () => {
+      for (let seed = 1; seed <= 20; seed++) {
+        const random = randomFrom(seed);
+        const { exports } = loadCore();
+        exports.init(64);
+        const free: { segment: number; moment: number }[] = [];
+        const held: number[] = [];
+        let count = 0;
+        let now = 0;
+        for (let step = 1; step <= 2000; step++) {
+          now += random() * 4;
+          const choice = random();
+          if (choice < 0.01) {
+            const more = count + Math.floor(random() * 40);
+            exports.grow(more);
+            for (; count < more; count++) free.push({ segment: count, moment: 0 });
+          } else if (choice < 0.52) {
+            const place = free.findIndex(({ moment }) => moment <= now);
+            const segment = place < 0 ? layout.NONE : free.splice(place, 1)[0]!.segment;
+            assert.equal(exports.allocate(step, now), segment, `seed ${seed}, step ${step}`);
+            if (segment !== layout.NONE) held.push(segment);
+          } else if (held.length > 0) {
+            const [segment] = held.splice(Math.floor(random() * held.length), 1);
+            const moment = now + rest(random);
+            exports.free(segment!, moment);
+            free.push({ segment: segment!, moment });
+          }
+        }
+      }
+    });
+  }
+
+  it("tell the oldest of a group, whichever of its members leave", () => {
+    const random = randomFrom(7);
+    const { exports } = loadCore();
+    exports.init(64);
+    exports.grow(500);
+    exports.rows(0);
+    const groups = [exports.group(0), exports.group(0)];
+    const members: { segment: number; group: number; place: number }[] = [];
+    let place = 0;
+    for (let step = 1; step <= 4000; step++) {
+      const group = groups[step % 2]!;
+      if (random() < 0.5 && exports.available() > 0) {
+        const segment = exports.allocate(step, 0);
+        exports.attach(segment, group);
+        members.push({ segment, group, place: ++place });
+      } else if (members.length > 0) {
+        // The oldest, the newest, or any.
+        const which = [0, members.length - 1, Math.floor(random() * members.length)][step % 3]!;
+        const [{ segment }] = members.splice(which, 1) as [(typeof members)[number]];
+        if (random() < 0.5) exports.detach(segment);
+        exports.free(segment, 0);
+      }
+      for (const one of groups) {
+        const oldest = members.find((member) => member.group === one);
+        assert.equal(exports.oldest(one), oldest?.place ?? layout.NONE, `step ${step}`);
+      }
+    }
+  });
 });
 
 describe("the core", () => {

@@ -250,14 +250,9 @@ function reportRegistrations({ registrationTimes, size }: Fleet, results: Result
   // The second tenth: the code of the first one is still being compiled.
   const early = perWorker(tenth, tenth * 2);
   results.add(
-    makeRow(
-      `registration in process, last of ${size}`,
-      "µs",
-      perWorker(tenth * 9, tenth * 10),
-      {
-        rival: { name: "the second tenth of them", figures: early },
-        target: { timesRival: 2 },
-      },
-    ),
+    makeRow(`registration in process, last of ${size}`, "µs", perWorker(tenth * 9, tenth * 10), {
+      rival: { name: "the second tenth of them", figures: early },
+      target: { timesRival: 2 },
+    }),
   );
 }
