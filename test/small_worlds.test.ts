@@ -10,7 +10,7 @@ import { follow, search } from "./support/small_world_search.ts";
 const LIMIT = { timeout: 120_000 };
 type Kind = keyof typeof KINDS;
 
-/** The shortest orders of steps that once led to something wrong. */
+/** The shortest orders of steps that once led to something wrong, or would with a likely mistake. */
 const ONCE_WRONG: readonly (readonly [what: string, kind: Kind, path: string])[] = [
   [
     "a segment that rests hides the fresh ones behind it",
@@ -42,6 +42,16 @@ const ONCE_WRONG: readonly (readonly [what: string, kind: Kind, path: string])[]
     "mapped",
     "A.attach, A.store, A.leave, A.ask, A.answer, A.die, check, A.deliver",
   ],
+  [
+    "a worker lets go of the file that it was seen to map when its connection was lost",
+    "mapped",
+    "A.attach, A.store, A.drop, check, A.leave, check",
+  ],
+  [
+    "it does so while no supervisor is there",
+    "mapped",
+    "A.attach, A.store, A.drop, check, kill, A.leave, start",
+  ],
 ];
 
 describe("totals() in every order of steps", () => {
@@ -58,7 +68,7 @@ describe("totals() in every order of steps", () => {
 
   for (const [what, kind, path] of ONCE_WRONG) {
     it(`is exact when ${what}`, LIMIT, async (t) => {
-      const options = { folder: temporaryFolder(t), kinds: [kind] };
+      const options = { folder: temporaryFolder(t), kinds: [kind], restarts: true };
       const steps = path.split(", ");
       for (let count = 1; count <= steps.length; count++) {
         await follow(options, steps.slice(0, count));
