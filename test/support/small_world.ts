@@ -432,7 +432,7 @@ export class SmallWorld {
       if (place.fate === "detached") look(place);
       const { evidence, fate, process } = place;
       if (fate === "detached") {
-        const left = evidence === "mapping" && !isMapped(place);
+        const left = evidence === "mapping" && !isMapped(place) && !this.#hasMoved(place);
         if ((left || isKnownDead(place)) && !this.#isExpected(process)) this.#retire(place);
       } else if (fate === "retired" && isKnownDead(place) && !this.#isExpected(process)) {
         place.fate = "free";
@@ -448,6 +448,20 @@ export class SmallWorld {
           (stage === "asked" || stage === "answered") &&
           (kind.own ? process.registry === registry : process.processId === processId),
       ),
+    );
+  }
+
+  /**
+   * Whether a worker of ours goes on counting in a segment of which it could not tell. What it had
+   * told of before waits for its end: only then is known how far it came.
+   */
+  #hasMoved({ process, described }: Place): boolean {
+    return described && process.kind.own && this.#untoldPlacesOf(process).length > 0;
+  }
+
+  #untoldPlacesOf(process: Process): Place[] {
+    return this.#places.filter(
+      (place) => place.process === process && !place.described && place.fate === "detached",
     );
   }
 
@@ -471,10 +485,7 @@ export class SmallWorld {
   /** A worker of ours that had moved, and did not come to tell, has counted where it went. */
   #lastValueOf({ process, value, described }: Place): number {
     if (!process.kind.own || !described) return value;
-    const moved = this.#places.filter(
-      (other) => other.process === process && !other.described && other.fate === "detached",
-    );
-    return Math.max(value, ...moved.map((other) => other.value));
+    return Math.max(value, ...this.#untoldPlacesOf(process).map((other) => other.value));
   }
 
   /** Its process is killed: it does nothing any more, and the system takes its lock away. */
