@@ -9,19 +9,29 @@ import type { Group, Service, ServiceField } from "./service.ts";
 /** Values by field name; a null-prototype object. */
 export type ServiceData = Record<string, Value> & { worker_count: number };
 
-/** How to write the values of one service: its fields in order, and where the count goes. */
+/** One value of a service. */
+interface Entry {
+  readonly name: string;
+  /** The name as a key of JSON text, with its colon. */
+  readonly key: string;
+  /** NONE for the number of workers. */
+  readonly accumulator: number;
+}
+
+/** What to tell of one service, in order. Made when membership changes, read at every sample. */
 interface Report {
   readonly service: Service;
-  readonly fields: readonly ServiceField[];
-  readonly countPosition: number;
+  readonly key: string;
+  readonly entries: readonly Entry[];
 }
 
 export class Reports {
   readonly #allocator: SegmentAllocator;
   readonly #services: ReadonlyMap<string, Service>;
   readonly #groups: ReadonlyMap<string, Group>;
-  /** Recomputed when membership has changed. */
-  #reports: readonly Report[] | null = null;
+  // Made anew when membership has changed.
+  #sampled: readonly Report[] | null = null;
+  #totalled: readonly Report[] | null = null;
 
   constructor(
     allocator: SegmentAllocator,
@@ -33,9 +43,10 @@ export class Reports {
     this.#groups = groups;
   }
 
-  /** Membership has changed: the order of services and fields may be another. */
+  /** Services, fields or members have changed, or how a field is declared. */
   changed(): void {
-    this.#reports = null;
+    this.#sampled = null;
+    this.#totalled = null;
   }
 
   /** The live aggregates of what was gathered, in order of first appearance among the living. */
@@ -59,52 +70,48 @@ export class Reports {
   }
 
   #objects(reports: readonly Report[], bigint: boolean): Record<string, ServiceData> {
+    const { sampler } = this.#allocator;
     const result: Record<string, ServiceData> = Object.create(null);
-    for (const report of reports) {
+    for (const { service, entries } of reports) {
       const data: Record<string, Value> = Object.create(null);
-      this.#each(report, bigint, (name, value) => {
-        data[name] = value;
-      });
-      result[report.service.name] = data as ServiceData;
+      for (const { name, accumulator } of entries) {
+        const value =
+          accumulator === NONE ? service.workerCount : sampler.result(accumulator, bigint);
+        if (value !== undefined) data[name] = value;
+      }
+      result[service.name] = data as ServiceData;
     }
     return result;
   }
 
   #text(reports: readonly Report[]): string {
-    const services = reports.map((report) => {
-      const members: string[] = [];
-      this.#each(report, true, (name, value) => {
-        members.push(`${JSON.stringify(name)}:${exactJson(value)}`);
-      });
-      return `${JSON.stringify(report.service.name)}:{${members.join(",")}}`;
-    });
-    return `{${services.join(",")}}`;
-  }
-
-  #each(report: Report, bigint: boolean, visit: (name: string, value: Value) => void): void {
-    const { service, fields, countPosition } = report;
     const { sampler } = this.#allocator;
-    for (let i = 0; i < fields.length; i++) {
-      if (i === countPosition) visit("worker_count", service.workerCount);
-      const { name, accumulator } = fields[i]!;
-      const value = sampler.result(accumulator, bigint);
-      if (value !== undefined) visit(name, value);
+    let services = "";
+    for (const { service, key, entries } of reports) {
+      let members = "";
+      for (const { key, accumulator } of entries) {
+        const value = accumulator === NONE ? service.workerCount : sampler.exactResult(accumulator);
+        if (value === undefined) continue;
+        members += `${members === "" ? "" : ","}${key}${exactJson(value)}`;
+      }
+      services += `${services === "" ? "" : ","}${key}{${members}}`;
     }
-    if (countPosition >= fields.length) visit("worker_count", service.workerCount);
+    return `{${services}}`;
   }
 
   #sampleReports(): readonly Report[] {
     this.#allocator.core.exports.finish(SAMPLE);
-    this.#reports ??= this.#order();
-    return this.#reports;
+    this.#sampled ??= this.#order();
+    return this.#sampled;
   }
 
   #totalsReports(): readonly Report[] {
     this.#allocator.core.exports.finish(TOTALS);
-    return [...this.#services.values()].map((service) => {
+    this.#totalled ??= Array.from(this.#services.values(), (service) => {
       const fields = [...service.fields.values()].filter(isCounter);
-      return { service, fields, countPosition: fields.length };
+      return makeReport(service, fields, fields.length);
     });
+    return this.#totalled;
   }
 
   /** Services and fields by first appearance; the count after the first worker's own fields. */
@@ -127,12 +134,27 @@ export class Reports {
       }
       for (const { name } of group.fields) report.fields.set(name, service.fields.get(name)!);
     }
-    return [...reports].map(([service, { fields, countPosition }]) => ({
-      service,
-      fields: [...fields.values()],
-      countPosition,
-    }));
+    return Array.from(reports, ([service, { fields, countPosition }]) =>
+      makeReport(service, [...fields.values()], countPosition),
+    );
   }
+}
+
+/** `countPosition` is how many fields come before the number of workers. */
+function makeReport(
+  service: Service,
+  fields: readonly Pick<ServiceField, "name" | "accumulator">[],
+  countPosition: number,
+): Report {
+  const count = { name: "worker_count", accumulator: NONE };
+  const entries = fields
+    .toSpliced(countPosition, 0, count)
+    .map(({ name, accumulator }) => ({ name, key: keyOf(name), accumulator }));
+  return { service, key: keyOf(service.name), entries };
+}
+
+function keyOf(name: string): string {
+  return `${JSON.stringify(name)}:`;
 }
 
 function isCounter(field: ServiceField): boolean {

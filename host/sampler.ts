@@ -18,6 +18,7 @@ import {
   RESULT_LOW,
   RESULT_NONE,
   RESULT_VALUE,
+  RESULT_WIDE,
 } from "../assembly/layout.ts";
 import type { Core } from "./core.ts";
 import { gatherBytes, gatherEightWords, gatherWords } from "./gather.ts";
@@ -114,11 +115,26 @@ export class Sampler {
 
   /** Result `index` of the last `finish` or `decode`; undefined where there is none. */
   result(index: number, bigint: boolean): Value | undefined {
-    const { exports, float64, bigint64, biguint64 } = this.#core;
+    const { exports, float64 } = this.#core;
     const record = (exports.results() >>> 3) + index * RESULT_WORDS;
     const kind = float64[record + (RESULT_KIND >>> 3)];
     if (kind === RESULT_NONE) return undefined;
     if (!bigint || kind === RESULT_FLOAT) return float64[record + (RESULT_VALUE >>> 3)]!;
+    return this.#integer(record);
+  }
+
+  /** The same with all digits: a bigint where a number would lose some, and only there. */
+  exactResult(index: number): Value | undefined {
+    const { exports, float64 } = this.#core;
+    const record = (exports.results() >>> 3) + index * RESULT_WORDS;
+    const kind = float64[record + (RESULT_KIND >>> 3)];
+    if (kind === RESULT_NONE) return undefined;
+    if (kind === RESULT_WIDE) return this.#integer(record);
+    return float64[record + (RESULT_VALUE >>> 3)]!;
+  }
+
+  #integer(record: number): bigint {
+    const { bigint64, biguint64 } = this.#core;
     const high = bigint64[record + (RESULT_HIGH >>> 3)]!;
     return (high << 64n) + biguint64[record + (RESULT_LOW >>> 3)]!;
   }

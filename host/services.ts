@@ -214,6 +214,7 @@ export class Services {
     field.declaration = declaration;
     field.wasCounter ||= declaration.kind === "counter";
     this.#allocator.core.exports.define(field.accumulator, aggregateCode(declaration));
+    this.changed();
   }
 
   /** A declaration ends with the last group that made it: the others' holds again. */
@@ -278,6 +279,7 @@ export class Services {
     service.fields.delete(field.name);
     this.#fieldCount--;
     this.#allocator.core.exports.forget(field.accumulator);
+    this.changed();
   }
 
   #forgetOldFields(service: Service): void {
