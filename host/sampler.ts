@@ -21,7 +21,7 @@ import {
   RESULT_WIDE,
 } from "../assembly/layout.ts";
 import type { Core } from "./core.ts";
-import { gatherBytes, gatherEightWords, gatherWords } from "./gather.ts";
+import { gatherBytes, gatherEightWords, gatherWords, touchRows } from "./gather.ts";
 import type { FileView, SharedFile } from "./shared_file.ts";
 
 /** A value as the caller wants it: bigints for integers only where they were asked for. */
@@ -34,6 +34,12 @@ export class Sampler {
   readonly #file: SharedFile;
   readonly #segmentSize: number;
   readonly #stage: number;
+  /**
+   * What {@link touchRows} has returned, so that it is not optimised away.
+   *
+   * @internal
+   */
+  touched = 0;
   /** For the one-segment reads. */
   readonly #oneOffset: Int32Array = new Int32Array(1);
 
@@ -103,6 +109,7 @@ export class Sampler {
     bytewise: boolean,
   ): void {
     const { bigint64, bytes } = this.#core;
+    this.touched = touchRows(view.bytes, offsets, first, rows);
     if (bytewise) {
       const length = Math.min(words * 8, this.#segmentSize);
       gatherBytes(bytes, this.#stage, view.bytes, offsets, first, rows, length, words * 8);
