@@ -4,7 +4,7 @@ import { COPIES, type CRival, openCRival, SUMS } from "./c_rival.ts";
 import { Fleet, ROWS } from "./fleet.ts";
 import { sumArrayHalves, sumDataViewHalves } from "./plain_javascript.ts";
 import { progress, type Results } from "./results.ts";
-import { type Contestant, interleave, median, repeated, timed } from "./rounds.ts";
+import { type Contestant, interleave, median, repeated, timed, warmUp } from "./rounds.ts";
 import type { Settings } from "./settings.ts";
 
 const SIZES = [64, 256, 1000, 4000, 10_000, 40_000, 100_000];
@@ -34,8 +34,7 @@ export async function measureCurves(
       console.error(`without C: ${error.message}`);
       return null;
     });
-    const warm = performance.now() + settings.warmUpMs;
-    while (performance.now() < warm) fleet.monitor.sample();
+    warmUp(settings, () => fleet.monitor.sample());
     const figures = await interleave(await contestants(fleet, c, settings, results), settings);
     const add = (curve: Curve, ...names: string[]): void => {
       const found = names.flatMap((name) => figures.get(name) ?? []);

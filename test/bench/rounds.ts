@@ -26,6 +26,12 @@ export function timed(name: string, action: () => unknown, settings: Settings): 
   return { name, run: async () => (await measure(action, options)).p50 };
 }
 
+/** Runs each in turn until the engine has compiled them for good: V8 goes there in three steps. */
+export function warmUp({ warmUpMs }: Settings, ...actions: readonly (() => unknown)[]): void {
+  const end = performance.now() + warmUpMs * actions.length;
+  while (performance.now() < end) for (const action of actions) action();
+}
+
 /** Something of which the time is known by itself: the median over calls for some milliseconds. */
 export function repeated(
   name: string,

@@ -8,7 +8,7 @@ import { Fleet, ROWS } from "./fleet.ts";
 import { measureJustWritten } from "./just_written.ts";
 import { copyRows, sumArrayHalves, sumBigints, sumDataViewHalves } from "./plain_javascript.ts";
 import { progress, type Results } from "./results.ts";
-import { type Contestant, interleave, repeated, timed } from "./rounds.ts";
+import { type Contestant, interleave, repeated, timed, warmUp } from "./rounds.ts";
 import { makeRow, type Rival, type Target } from "./row.ts";
 import type { Settings } from "./settings.ts";
 
@@ -61,11 +61,7 @@ async function measureHot(
 ): Promise<readonly number[]> {
   const { monitor, size } = fleet;
   const scalar = size === TARGET_SIZE ? await scalarFleet(folder, results) : null;
-  const warm = performance.now() + settings.warmUpMs;
-  while (performance.now() < warm) {
-    monitor.sample();
-    scalar?.monitor.sample();
-  }
+  warmUp(settings, ...[monitor, scalar?.monitor].map((one) => () => one?.sample()));
   const figures = await interleave(
     [
       timed(OURS, () => monitor.sample(), settings),

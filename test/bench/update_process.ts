@@ -5,7 +5,7 @@ import { getHeapStatistics } from "node:v8";
 import { Registry } from "../../host/registry.ts";
 import { collect } from "./collect.ts";
 import { increment, openMappedMetrics, PASSES } from "./mapped_metrics.ts";
-import { interleave, timed } from "./rounds.ts";
+import { interleave, timed, warmUp } from "./rounds.ts";
 import type { UpdateFigures } from "./update.ts";
 import type { UpdateTask } from "./update_segment.ts";
 
@@ -17,11 +17,11 @@ const { names, settings } = task;
 const { schema, observer, metrics: mappedMetrics } = openMappedMetrics(task);
 const heapMetrics = Object.values(new Registry(schema).metrics);
 
+const mapped = (): void => increment(mappedMetrics, PASSES);
+const heap = (): void => increment(heapMetrics, PASSES);
+warmUp(settings, mapped, heap);
 const figures = await interleave(
-  [
-    timed("mapped", () => increment(mappedMetrics, PASSES), settings),
-    timed("heap", () => increment(heapMetrics, PASSES), settings),
-  ],
+  [timed("mapped", mapped, settings), timed("heap", heap, settings)],
   settings,
 );
 const perUpdate = (name: string): number[] => figures.get(name)!.map((ns) => ns / PASSES);

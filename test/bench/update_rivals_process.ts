@@ -4,7 +4,7 @@
 import { type Counters, openTelemetryCounters, promClientCounters } from "./counters.ts";
 import { loadPromClient } from "./libraries.ts";
 import { increment, openMappedMetrics, PASSES } from "./mapped_metrics.ts";
-import { interleave, timed } from "./rounds.ts";
+import { interleave, timed, warmUp } from "./rounds.ts";
 import type { RivalFigures, RivalTask } from "./update_rivals.ts";
 import type { UpdateTask } from "./update_segment.ts";
 
@@ -16,12 +16,14 @@ const counters: Counters =
     ? openTelemetryCounters(names)
     : promClientCounters(loadPromClient(rival), names);
 
+const actions = {
+  mapped: () => increment(metrics, PASSES),
+  plain: () => counters.plain(PASSES),
+  ...(withLabels && { labelled: () => counters.labelled(PASSES) }),
+};
+warmUp(settings, ...Object.values(actions));
 const figures = await interleave(
-  [
-    timed("mapped", () => increment(metrics, PASSES), settings),
-    timed("plain", () => counters.plain(PASSES), settings),
-    ...(withLabels ? [timed("labelled", () => counters.labelled(PASSES), settings)] : []),
-  ],
+  Object.entries(actions).map(([name, action]) => timed(name, action, settings)),
   settings,
 );
 
