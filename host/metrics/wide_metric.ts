@@ -14,43 +14,38 @@ function toScratch(integer: number): void {
   scratchHalves[1] = Math.floor(integer / 2 ** 32);
 }
 
-/** No process adds 1 as often as this: at one addition a nanosecond, it would take 146 years. */
-const OUT_OF_REACH = 2 ** 62;
-
 /** How far a sum of two numbers below 2^64 can be from the truth, and then some. */
 const ESTIMATE_MARGIN = 2 ** 54;
 
 /**
  * Integers of 64 bits. Signed ones are handled as unsigned, which in two's complement have the same
- * sums. Nothing here makes a BigInt in the usual case, as that would allocate: the engine compiles
- * `cell[index] += 1n` to one addition, and everything else is asked of the two halves.
+ * sums.
  *
- * Adding 1 asks nothing at all. Ones alone do not lead to the maximum: a value that was put near it
- * has its `increment` replaced by one that looks.
+ * As long as the upper half stays what it is, an update is one store of the lower half: nobody can
+ * see a mixture of two values. As both limits lie where a half ends, none is passed by it either.
+ * Only a carry stores all 64 bits, by way of a BigInt: engines make an object of each, all but
+ * the last of their compilers.
  */
 export class WideMetric extends Metric {
   readonly #signed: boolean;
   readonly #minimum: number;
   /** The first integer beyond the largest value: unlike that, a number holds it exactly. */
   readonly #limit: number;
-  /** The high half of the smallest value, as the signed integer that the array has. */
-  readonly #minimumHalf: number;
   #cell: BigUint64Array = new BigUint64Array(1);
   #index = 0;
   #halves = new Int32Array(this.#cell.buffer);
-  #high = 1;
+  #low = 0;
 
   constructor(field: Field, log: Logger) {
     super(field, log);
     this.#signed = isSigned(field.type);
     this.#minimum = minimumOf(field);
     this.#limit = this.#signed ? 2 ** 63 : 2 ** 64;
-    this.#minimumHalf = this.#minimum < 0 ? -0x8000_0000 : 0;
   }
 
   get value(): number {
-    const high = this.#halves[this.#high]!;
-    const low = this.#halves[this.#high - 1]! >>> 0;
+    const high = this.#halves[this.#low + 1]!;
+    const low = this.#halves[this.#low]! >>> 0;
     return (this.#signed ? high : high >>> 0) * 2 ** 32 + low;
   }
 
@@ -60,15 +55,14 @@ export class WideMetric extends Metric {
   }
 
   increment(by = 1): void {
-    if (by === 1) this.#cell[this.#index]! += 1n;
+    const next = (this.#halves[this.#low]! + 1) | 0;
+    if (by === 1 && next !== 0) this.#halves[this.#low] = next;
     else this.#add(by);
   }
 
   decrement(by = 1): void {
-    const halves = this.#halves;
-    const high = this.#high;
-    const aboveMinimum = halves[high] !== this.#minimumHalf || halves[high - 1] !== 0;
-    if (by === 1 && aboveMinimum) this.#cell[this.#index]! -= 1n;
+    const low = this.#halves[this.#low]!;
+    if (by === 1 && low !== 0) this.#halves[this.#low] = low - 1;
     else if (typeof by === "number") this.#add(-by);
     else this.ignored(by);
   }
@@ -79,17 +73,18 @@ export class WideMetric extends Metric {
     } else if (!Number.isFinite(value)) {
       this.ignored(value);
     } else if (value >= this.#minimum && value < this.#limit) {
-      toScratch(Math.trunc(value));
-      this.#cell[this.#index] = scratch[0]!;
-      if (value >= this.#limit - OUT_OF_REACH) this.#increaseWithCare();
+      const integer = Math.trunc(value);
+      const high = Math.floor(integer / 2 ** 32) | 0;
+      if (high === this.#halves[this.#low + 1]) {
+        // An Int32Array keeps the low 32 bits.
+        this.#halves[this.#low] = integer;
+      } else {
+        toScratch(integer);
+        this.#cell[this.#index] = scratch[0]!;
+      }
     } else {
       this.#store(BigInt(Math.trunc(value)));
     }
-  }
-
-  /** From now on: the maximum may be near. */
-  #increaseWithCare(): void {
-    this.increment = (by = 1) => this.#add(by);
   }
 
   moveTo(cells: Cells, offset: number): void {
@@ -99,7 +94,7 @@ export class WideMetric extends Metric {
     this.#cell = cell;
     this.#index = index;
     this.#halves = cells.view(Int32Array);
-    this.#high = index * 2 + 1;
+    this.#low = index * 2;
   }
 
   #add(by: number): void {
@@ -108,6 +103,11 @@ export class WideMetric extends Metric {
       return;
     }
     const step = Math.trunc(by);
+    const low = (this.#halves[this.#low]! >>> 0) + step;
+    if (low >= 0 && low < 2 ** 32) {
+      this.#halves[this.#low] = low;
+      return;
+    }
     const estimate = this.value + step;
     // Around zero the estimate is exact; towards the other limits it need not be.
     const lowest = this.#minimum === 0 ? 0 : this.#minimum + ESTIMATE_MARGIN;
@@ -118,7 +118,6 @@ export class WideMetric extends Metric {
     ) {
       toScratch(step);
       this.#cell[this.#index]! += scratch[0]!;
-      if (estimate >= this.#limit - OUT_OF_REACH) this.#increaseWithCare();
     } else {
       this.#store(this.bigint + BigInt(step));
     }
@@ -130,6 +129,5 @@ export class WideMetric extends Metric {
     const within = value < minimum ? minimum : value > maximum ? maximum : value;
     if (within !== value) this.limited(within);
     this.#cell[this.#index] = within;
-    if (Number(within) >= this.#limit - OUT_OF_REACH) this.#increaseWithCare();
   }
 }

@@ -11,6 +11,13 @@ export const EVERY_TYPE: Readonly<Record<FieldType, FieldType>> = Object.fromEnt
   FIELD_TYPES.map((type) => [type, type]),
 ) as Record<FieldType, FieldType>;
 
+/**
+ * A counter of 64 bits beside them that grows by this: at every second step its lower half carries.
+ * Only of whole values is it a divisor.
+ */
+export const COUNTER = "counted_total";
+export const STEP = 2 ** 31 + 1;
+
 /** The whole values of a type, zero among them. */
 export function wholeValues(type: FieldType): Value[] {
   return Array.from({ length: PATTERNS }, (_, byte) =>

@@ -10,7 +10,7 @@ import type { Value } from "../reference.ts";
 import { Child } from "../support/child.ts";
 import { unmapped } from "../support/mapping.ts";
 import { DEADLINE_MS } from "./herd.ts";
-import { wholeValues } from "./patterns.ts";
+import { COUNTER, STEP, wholeValues } from "./patterns.ts";
 import type { Subject } from "./subject.ts";
 
 const SECONDS = { short: 2, long: 30 } as const;
@@ -22,7 +22,7 @@ const SERVICE = "torn";
 
 /** What was read of a field. */
 interface Sight {
-  readonly whole: ReadonlySet<Value>;
+  isWhole(value: Value): boolean;
   readonly values: Set<Value>;
   torn: number;
 }
@@ -37,16 +37,18 @@ export const subject: Subject = {
     const supervisor = await Supervisor.listen({ socket, monitors: [monitor], log: silentLogger });
     const writer = new Child("stress_writer");
     const sights = new Map<string, Sight>(
-      FIELD_TYPES.map((type) => [
-        type,
-        { whole: new Set(wholeValues(type)), values: new Set(), torn: 0 },
-      ]),
+      FIELD_TYPES.map((type) => {
+        const whole = new Set(wholeValues(type));
+        return [type, { isWhole: (value) => whole.has(value), values: new Set(), torn: 0 }];
+      }),
     );
+    const isMultiple = (value: Value): boolean => BigInt(value) % BigInt(STEP) === 0n;
+    sights.set(COUNTER, { isWhole: isMultiple, values: new Set(), torn: 0 });
     const look = (data: Readonly<Record<string, Value | null>>): void => {
       for (const [field, sight] of sights) {
         const value = data[field]!;
-        if (sight.whole.has(value)) sight.values.add(value);
-        else sight.torn++;
+        if (!sight.isWhole(value)) sight.torn++;
+        else if (sight.values.size < DIFFERENT) sight.values.add(value);
       }
     };
     let samples = 0;
@@ -74,7 +76,7 @@ export const subject: Subject = {
         throw new Error(`Cannot tell torn values of ${field}: it had ${values.size} values`);
       }
     }
-    const tried = `${samples} samples of ${FIELD_TYPES.length} types in ${SECONDS[form]} s`;
+    const tried = `${samples} samples of ${FIELD_TYPES.length} types and a counter in ${SECONDS[form]} s`;
     return { tried, lost, crashed: 0 };
   },
 };
