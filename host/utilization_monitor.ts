@@ -4,6 +4,7 @@ import { rmSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DETACHED, LIVE } from "../assembly/layout.ts";
 import { exactJson } from "./exact_json.ts";
+import type { Field } from "./field.ts";
 import { FileLock } from "./file_lock.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { type ProcessTable, startTimeOf } from "./holder.ts";
@@ -374,6 +375,23 @@ export class UtilizationMonitor {
     const { heartbeats } = this.#parts;
     heartbeats.look();
     return heartbeats.stalled();
+  }
+
+  /**
+   * How the fields of each service with workers are declared: kind, aggregate, unit, help. Where its
+   * workers disagree, as it holds.
+   */
+  fields(): Map<string, ReadonlyMap<string, Field>> {
+    const result = new Map<string, ReadonlyMap<string, Field>>();
+    for (const { group } of this.#parts?.membership.live.values() ?? []) {
+      const { name, fields } = group.service;
+      if (result.has(name)) continue;
+      result.set(
+        name,
+        new Map([...fields.values()].map((field) => [field.name, field.declaration])),
+      );
+    }
+    return result;
   }
 
   /** For `JSON.stringify`: plain numbers, integers beyond 2^53 rounded. */
