@@ -1,0 +1,254 @@
+// What is shown of each report: values, how fast counters rise, and how both went.
+
+/** @import { Value } from "./json.js" */
+/** @import { Quantity } from "./format.js" */
+/** @import { Report } from "./source.js" */
+
+/**
+ * @typedef {Record<string, Value>} Data
+ *
+ * @typedef {object} WorkerStatus
+ * @property {number} id
+ * @property {number | null} processId
+ * @property {string} service
+ * @property {string} mapping
+ * @property {number | null} stalledFor
+ * @property {Data} data
+ *
+ * @typedef {object} Status
+ * @property {Record<string, Data>} data
+ * @property {Record<string, number>} stalled
+ * @property {Record<string, Data>} [totals]
+ * @property {WorkerStatus[]} [workers]
+ *
+ * @typedef {object} Declaration how a field is declared.
+ * @property {string} kind
+ * @property {string} aggregate
+ * @property {string} [unit]
+ * @property {string} [help]
+ */
+
+/** For how long the past is kept, in seconds. */
+export const WINDOW = 300;
+/** A gap in time that a line does not bridge. */
+const GAP = 5;
+/** A rate over less time says little: the last one stays. */
+const SHORTEST = 0.5;
+/** Not fields of a schema. */
+const WORKER_COUNT = "worker_count";
+
+/** A field of one service, and its past. */
+export class Field {
+  /** @type {Value | undefined} */
+  value;
+  /** Per second; only of counters. @type {number | undefined} */
+  rate;
+  /** What the chart shows: the rate of a counter, else the value. @type {number | null} */
+  shown = null;
+  /** @type {number[]} */
+  times = [];
+  /** @type {(number | null)[]} */
+  points = [];
+  /** What the next rate counts from. @type {{value: Value | undefined, time: number} | null} */
+  #base = null;
+
+  /** @param {string} name @param {boolean} isCounter @param {Declaration | undefined} declaration */
+  constructor(name, isCounter, declaration) {
+    this.name = name;
+    this.isCounter = isCounter;
+    this.declaration = declaration;
+  }
+
+  /** @returns {Quantity} */
+  get quantity() {
+    const words = `${this.declaration?.unit ?? ""}_${this.name.replace(/_total$/, "")}`;
+    if (!this.isCounter && /_(utilization|ratio)$/.test(words)) return "ratio";
+    if (/^bytes_|_bytes$|^_bytes_/.test(words)) return "bytes";
+    if (/^seconds_|_seconds$/.test(words)) return "seconds";
+    return "count";
+  }
+
+  /** How the workers' values are combined. */
+  get aggregate() {
+    return this.declaration?.aggregate ?? "sum";
+  }
+
+  /** Whether what is shown is the mean of the workers: how much of all of them is used. */
+  get isMean() {
+    return this.quantity === "ratio" && this.aggregate === "sum";
+  }
+
+  /** @param {Value | undefined} value @param {number} time @param {number} workers */
+  update(value, time, workers) {
+    this.value = value;
+    const seconds = time - (this.#base?.time ?? 0);
+    if (seconds < SHORTEST) return;
+    if (this.isCounter) {
+      // A supervisor that forgot, or a new one: there is no rate to tell.
+      const rise = this.#base === null ? -1 : difference(value, this.#base.value);
+      this.rate = rise >= 0 ? rise / seconds : undefined;
+      this.shown = this.rate ?? null;
+    } else {
+      const number = value === undefined || value === null ? null : Number(value);
+      this.shown = this.isMean && number !== null ? number / Math.max(1, workers) : number;
+    }
+    this.#base = { value, time };
+    this.#remember(time);
+  }
+
+  /** @param {number} time */
+  #remember(time) {
+    const { times, points } = this;
+    const last = times.at(-1);
+    if (last !== undefined && time - last > GAP) {
+      times.push(last + 0.001);
+      points.push(null);
+    }
+    times.push(time);
+    points.push(this.shown);
+    while ((times[0] ?? time) < time - WINDOW) {
+      times.shift();
+      points.shift();
+    }
+  }
+}
+
+/** @param {Value | undefined} value @param {Value | undefined} before */
+function difference(value, before) {
+  if (typeof value === "bigint" && typeof before === "bigint") return Number(value - before);
+  return Number(value ?? Number.NaN) - Number(before ?? Number.NaN);
+}
+
+/** A service, and its workers where they were asked for. */
+export class Service {
+  workerCount = 0;
+  stalledCount = 0;
+  /** @type {Map<string, Field>} */
+  fields = new Map();
+  /** @type {Worker[]} */
+  workers = [];
+
+  /** @param {string} key @param {string} name */
+  constructor(key, name) {
+    this.key = key;
+    this.name = name;
+  }
+}
+
+/** One worker. */
+export class Worker {
+  /** @type {Map<string, Value>} */
+  values = new Map();
+  /** Counters, per second. @type {Map<string, number>} */
+  rates = new Map();
+  /** @type {number | null} */
+  stalledFor = null;
+  mapping = "unknown";
+  /** What the next rates count from. @type {{values: Map<string, Value>, time: number} | null} */
+  #base = null;
+
+  /** @param {number} id @param {number | null} processId */
+  constructor(id, processId) {
+    this.id = id;
+    this.processId = processId;
+  }
+
+  get isStalled() {
+    return this.stalledFor !== null && this.stalledFor > 0;
+  }
+
+  /** @param {WorkerStatus} status @param {number} time @param {Service} service */
+  update({ data, stalledFor, mapping }, time, { fields }) {
+    this.stalledFor = stalledFor;
+    this.mapping = mapping;
+    this.values = new Map(Object.entries(data));
+    const seconds = time - (this.#base?.time ?? 0);
+    if (seconds < SHORTEST) return;
+    for (const [name, value] of this.values) {
+      const before = this.#base?.values.get(name);
+      if (fields.get(name)?.isCounter && before !== undefined) {
+        this.rates.set(name, Math.max(0, difference(value, before)) / seconds);
+      }
+    }
+    this.#base = { values: this.values, time };
+  }
+}
+
+export class Model {
+  /** By monitor and name. @type {Map<string, Service>} */
+  services = new Map();
+  /** @type {Map<string, Declaration>} */
+  #declarations = new Map();
+  /** @type {Map<string, Worker>} */
+  #workers = new Map();
+  /** When the last report was made, in seconds. */
+  time = 0;
+
+  /** Fields that are not declared yet are shown without unit and aggregate. */
+  hasUndeclared = false;
+
+  /** @param {Record<string, Record<string, Declaration>>[]} monitors */
+  declare(monitors) {
+    for (const [index, services] of monitors.entries()) {
+      for (const [service, fields] of Object.entries(services)) {
+        for (const [name, declaration] of Object.entries(fields)) {
+          const key = JSON.stringify([index, service, name]);
+          this.#declarations.set(key, declaration);
+          const field = this.services.get(JSON.stringify([index, service]))?.fields.get(name);
+          if (field !== undefined) field.declaration = declaration;
+        }
+      }
+    }
+  }
+
+  /** @param {Report} report */
+  update({ time, status }) {
+    this.time = Date.parse(time) / 1000;
+    this.hasUndeclared = false;
+    /** @type {Map<string, Service>} */
+    const services = new Map();
+    /** @type {Map<string, Worker>} */
+    const workers = new Map();
+    for (const [index, { data, stalled, totals = {}, workers: list = [] }] of status.entries()) {
+      for (const name of new Set([...Object.keys(totals), ...Object.keys(data)])) {
+        const key = JSON.stringify([index, name]);
+        const service = this.services.get(key) ?? new Service(key, name);
+        services.set(key, service);
+        service.workerCount = Number(data[name]?.[WORKER_COUNT] ?? 0);
+        service.stalledCount = stalled[name] ?? 0;
+        service.workers = [];
+        this.#updateFields(service, index, data[name] ?? {}, totals[name] ?? {});
+      }
+      for (const worker of list) {
+        const key = JSON.stringify([index, worker.service]);
+        const service = services.get(key);
+        if (service === undefined) continue;
+        const id = JSON.stringify([index, worker.id]);
+        const known = this.#workers.get(id) ?? new Worker(worker.id, worker.processId);
+        workers.set(id, known);
+        known.update(worker, this.time, service);
+        service.workers.push(known);
+      }
+    }
+    this.services = services;
+    this.#workers = workers;
+  }
+
+  /** @param {Service} service @param {number} index @param {Data} data @param {Data} totals */
+  #updateFields(service, index, data, totals) {
+    /** @type {Map<string, Field>} */
+    const fields = new Map();
+    for (const name of new Set([...Object.keys(data), ...Object.keys(totals)])) {
+      if (name === WORKER_COUNT) continue;
+      const isCounter = Object.hasOwn(totals, name);
+      const declaration = this.#declarations.get(JSON.stringify([index, service.name, name]));
+      if (declaration === undefined && Object.hasOwn(data, name)) this.hasUndeclared = true;
+      const known = service.fields.get(name);
+      const field =
+        known?.isCounter === isCounter ? known : new Field(name, isCounter, declaration);
+      field.update(isCounter ? totals[name] : data[name], this.time, service.workerCount);
+      fields.set(name, field);
+    }
+    service.fields = fields;
+  }
+}

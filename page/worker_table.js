@@ -1,0 +1,119 @@
+// The workers of one service: a row each, those that stand still first.
+
+/** @import { Field, Service, Worker } from "./model.js" */
+
+import { arrange, make, write } from "./dom.js";
+import { duration, exact, readableText } from "./format.js";
+
+/** @typedef {{field: Field, isRate: boolean}} Column */
+
+/** One worker's row. */
+class Row {
+  element = make("tr");
+  #name = make("th", { scope: "row" });
+  #state = make("td", { class: "state" });
+  /** @type {HTMLTableCellElement[]} */
+  #cells = [];
+
+  /** @param {Worker} worker */
+  constructor(worker) {
+    this.#name.textContent = worker.processId === null ? "?" : String(worker.processId);
+    this.element.append(this.#name, this.#state);
+  }
+
+  /** @param {Worker} worker @param {readonly Column[]} columns */
+  update(worker, columns) {
+    this.element.classList.toggle("stalled", worker.isStalled);
+    write(this.#state, stateOf(worker));
+    while (this.#cells.length < columns.length) {
+      const cell = make("td");
+      this.#cells.push(cell);
+      this.element.append(cell);
+    }
+    for (const cell of this.#cells.splice(columns.length)) cell.remove();
+    for (const [index, { field, isRate }] of columns.entries()) {
+      const cell = this.#cells[index];
+      if (cell === undefined) continue;
+      cell.classList.toggle("rate", isRate);
+      const { name, quantity } = field;
+      write(
+        cell,
+        isRate
+          ? readableText(worker.rates.get(name), quantity)
+          : textOf(worker.values.get(name), field),
+      );
+    }
+  }
+}
+
+/** @param {import("./json.js").Value | undefined} value @param {Field} field */
+function textOf(value, { quantity }) {
+  return quantity === "ratio" ? readableText(value, quantity) : exact(value);
+}
+
+/** @param {Worker} worker */
+function stateOf({ isStalled, stalledFor, mapping }) {
+  if (isStalled) return `stalled ${duration(stalledFor ?? 0)}`;
+  const unmapped = mapping === "none" ? ", unmapped" : "";
+  return stalledFor === null ? `no heartbeat${unmapped}` : `runs${unmapped}`;
+}
+
+export class WorkerTable {
+  #caption = make("caption");
+  #head = make("tr");
+  #body = make("tbody");
+  /** @type {Map<Worker, Row>} */
+  #rows = new Map();
+  #heading = "";
+
+  /** @param {string} caption */
+  constructor(caption) {
+    this.#caption.textContent = caption;
+    const table = make("table", {}, [this.#caption, make("thead", {}, [this.#head]), this.#body]);
+    // What is wider than the page is scrolled in here, also by keyboard.
+    const attributes = { class: "scroll", role: "region", tabindex: "0", "aria-label": caption };
+    this.element = make("div", attributes, [table]);
+  }
+
+  /** @param {readonly Worker[]} workers @param {Service} service */
+  update(workers, { fields }) {
+    const columns = [...fields.values()].flatMap((field) => {
+      const value = { field, isRate: false };
+      return field.isCounter ? [value, { field, isRate: true }] : [value];
+    });
+    this.#updateHead(columns);
+    /** @type {Map<Worker, Row>} */
+    const rows = new Map();
+    for (const worker of workers) {
+      const row = this.#rows.get(worker) ?? new Row(worker);
+      row.update(worker, columns);
+      rows.set(worker, row);
+    }
+    this.#rows = rows;
+    const order = [...workers].sort((a, b) => Number(b.isStalled) - Number(a.isStalled));
+    arrange(
+      this.#body,
+      order.map((worker) => /** @type {Row} */ (rows.get(worker)).element),
+    );
+  }
+
+  /** @param {readonly Column[]} columns */
+  #updateHead(columns) {
+    const names = columns.map(({ field, isRate }) => (isRate ? `${field.name} /s` : field.name));
+    const heading = names.join("\n");
+    if (heading === this.#heading) return;
+    this.#heading = heading;
+    const cells = columns.map(({ field, isRate }) =>
+      isRate
+        ? make("th", { scope: "col", class: "rate", "aria-label": `${field.name} per second` }, [
+            document.createTextNode("/s"),
+          ])
+        : make("th", { scope: "col", text: field.name }),
+    );
+    this.#head.replaceChildren(
+      make("th", { scope: "col", text: "pid" }),
+      make("th", { scope: "col", class: "state", text: "state" }),
+      ...cells,
+    );
+  }
+}
