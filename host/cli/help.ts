@@ -33,6 +33,10 @@ The log goes to standard error. Ctrl-C or SIGTERM ends it.
   --max-size SIZE      size beyond which the file does not grow (64MiB)
   --mode MODE          who may use socket and file, in octal (0600)
   --group GROUP        group of socket and file, by name or number
+  --http ADDRESS       serves a page, JSON, metrics and events over HTTP; 9464
+                       and :9464 are on loopback, else HOST:PORT (off)
+  --http-host NAMES    names, separated by commas, that HTTP clients may call
+                       this machine by
   --help               this text
 `;
 

@@ -1,10 +1,12 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
+import type { HttpServer } from "../http/server.ts";
 import { stderrLogger } from "../log.ts";
 import { Supervisor } from "../supervisor.ts";
 import { UtilizationMonitor, type UtilizationMonitorOptions } from "../utilization_monitor.ts";
 import { parseDuration, parseMode, parseSize, UsageError, withOptions } from "./arguments.ts";
 import { SUPERVISE_HELP } from "./help.ts";
+import { httpOptions, serveHttp } from "./http.ts";
 import { printLine } from "./output.ts";
 import { groupIdOf, placeToSupervise } from "./place.ts";
 import { stopped, stopSignal } from "./stop.ts";
@@ -20,6 +22,8 @@ const OPTIONS = {
   "max-size": { type: "string" },
   mode: { type: "string" },
   group: { type: "string" },
+  http: { type: "string" },
+  "http-host": { type: "string" },
 } as const;
 
 /** Prints every sample. */
@@ -44,6 +48,7 @@ export function supervise(args: readonly string[]): Promise<number> {
     if (segmentSize > size) {
       throw new UsageError(`Cannot use --segment-size ${segmentSize}: beyond --size, ${size}`);
     }
+    const http = await httpOptions(values);
     const options = { interval, size, segmentSize, maxSize, mode, groupId };
     // Before anything is touched.
     makeMonitor({ ...options, path: values.path });
@@ -52,12 +57,15 @@ export function supervise(args: readonly string[]): Promise<number> {
 
     const stop = stopSignal();
     const supervisor = await Supervisor.listen({ socket, monitors: [monitor], mode, groupId });
+    let server: HttpServer | null = null;
     try {
       stderrLogger.info(`Listening on "${supervisor.socket}"`);
       warnOfFolder(supervisor.socket, mode);
+      server = await serveHttp(http, supervisor, [monitor]);
       monitor.run({ signal: stop });
       await stopped(stop);
     } finally {
+      await server?.close();
       await supervisor.close();
     }
     return 0;
