@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { HttpServer, type HttpServerOptions } from "../../host/http/server.ts";
 import {
   type Aggregate,
   type Allocation,
@@ -152,6 +153,13 @@ async function superviseAWorker(): Promise<void> {
   const controller: WorkerController = { id: 99, processId: null, state: {}, worker: proxy };
   await monitor.register(controller);
   assert.equal(monitor.sample().unknown?.calls_total, 0);
+
+  const httpOptions: HttpServerOptions = { supervisor, monitors: [monitor], address: ":0", log };
+  const http: HttpServer = await HttpServer.listen(httpOptions);
+  const metrics = await (await fetch(`${http.url}metrics`)).text();
+  assert.match(metrics, /^requests_total\{service="web"\} 7$/m);
+  assert.match(await (await fetch(http.url)).text(), /^<!doctype html>/);
+  await http.close();
 
   const inspection = Inspection.open(monitor.path);
   const inspected: Sample<number> = inspection.totals();

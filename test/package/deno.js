@@ -88,7 +88,8 @@ function checkPublished() {
   const { status, stderr } = spawnSync(program("deno"), command, { cwd: root, env });
   const text = stderr.toString();
   const cores = ["build/core_bytes.ts", "build/core.wasm", "build/core.simd.wasm"];
-  for (const file of ["host/index.ts", ...cores, "LICENSE"]) {
+  const files = ["host/index.ts", "host/http/server.ts", "build/page_files.ts", "LICENSE"];
+  for (const file of [...files, ...cores]) {
     if (!text.includes(`/${file} (`))
       throw new Error(`Cannot publish: ${file} is missing: ${text}`);
   }

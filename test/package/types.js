@@ -5,7 +5,11 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { check, output } from "./checks.js";
 
-const SOURCES = "../../host/index.ts";
+/** Where the program finds each part in this project, and in the package. */
+const SOURCES = {
+  "../../host/index.ts": "utilization-monitor",
+  "../../host/http/server.ts": "utilization-monitor/http",
+};
 
 /** For TypeScript without Node's types and without checking ours: a program has no errors of its own. */
 const SMALL_PROGRAM = `import { connect } from "utilization-monitor";
@@ -77,9 +81,12 @@ export async function checkTypes(root, folder, compilers, nodes) {
 
 /** The program, with the name of the package in the place of its sources. */
 function consumer(root) {
-  const text = readFileSync(join(root, "test/package/consumer.ts"), "utf8");
-  assert.ok(text.includes(SOURCES), `${SOURCES} is not imported`);
-  return text.replace(SOURCES, "utilization-monitor");
+  let text = readFileSync(join(root, "test/package/consumer.ts"), "utf8");
+  for (const [source, name] of Object.entries(SOURCES)) {
+    assert.ok(text.includes(source), `${source} is not imported`);
+    text = text.replace(source, name);
+  }
+  return text;
 }
 
 function exportedNames(declarations) {
