@@ -11,7 +11,7 @@ import type { Form, Outcome, StressContext, Subject } from "./subject.ts";
 
 /** Cases of about six segments of one schema, and of about sixty calls. */
 const CASES = {
-  short: { pairs: 4000, calls: 200 },
+  short: { pairs: 2000, calls: 200 },
   long: { pairs: 180_000, calls: 20_000 },
 } as const;
 
