@@ -118,6 +118,7 @@ describe("renderTable()", () => {
         workers: [5001, 5002].map((processId, index) => ({
           id: index,
           processId,
+          mapping: "koffi",
           stalledFor: 0,
           values: new Map<string, number | bigint>([
             ["requests_total", 6_000n],
@@ -219,8 +220,8 @@ describe("Screen", () => {
     );
     screen.enter();
     const begun = stream.read() as string;
-    assert.ok(begun.startsWith("\x1b[?1049h\x1b[?25l\x1b[?2026h\x1b[H"));
-    assert.ok(begun.endsWith("one\x1b[K\r\ntwo\x1b[K\x1b[J\x1b[?2026l"));
+    assert.ok(begun.startsWith("\x1b[?1049h\x1b[?25l\x1b[?2026h\x1b[H\x1b[J"));
+    assert.ok(begun.endsWith("\x1b[1Hone\x1b[K\x1b[2Htwo\x1b[K\x1b[?2026l"));
     stream.emit("resize");
     assert.match(stream.read() as string, /one/);
     screen.leave();

@@ -1,7 +1,6 @@
 // What a live table shows at one moment: values, and how fast counters rise.
 
 import type { Sample, WorkerSample } from "../sample.ts";
-import type { UtilizationMonitor } from "../utilization_monitor.ts";
 
 type Value = number | bigint;
 
@@ -14,13 +13,15 @@ export interface Column {
 /** One line of values, by field. */
 export interface Values {
   readonly values: ReadonlyMap<string, Value>;
-  /** Per second; a counter without a rate has been seen once. */
+  /** Per second, never below 0; a counter without a rate has been seen once, or began anew. */
   readonly rates: ReadonlyMap<string, number>;
 }
 
 export interface WorkerFrame extends Values {
   readonly id: number;
   readonly processId: number | null;
+  /** How it writes: what comes through file I/O, `"none"`, may be a flush old. */
+  readonly mapping: string;
   /** For how many seconds its event loop has stood still: 0 while it runs, null if unknown. */
   readonly stalledFor: number | null;
 }
@@ -44,17 +45,26 @@ const RESERVED: ReadonlySet<string> = new Set(["worker_count", "stalled_count", 
 /** A rate over less time says little: the last one stays. */
 const SHORTEST_SECONDS = 0.1;
 
-/** What can be read: a monitor, or a file of one that is gone. */
-export type Readable = Pick<UtilizationMonitor, "sample" | "totals" | "sampleByWorker">;
+/** What can be read: a monitor, its answer, or a file of one that is gone. */
+export interface Readable {
+  sample(options: { readonly bigint: true }): Sample;
+  totals(options: { readonly bigint: true }): Sample;
+  sampleByWorker(options: { readonly bigint: true }): readonly WorkerSample[];
+}
+
+/** Counters of one row at one moment, and their rates then. */
+interface Measured {
+  readonly counters: ReadonlyMap<string, Value>;
+  readonly rates: ReadonlyMap<string, number>;
+}
 
 /** Makes frames of what a monitor says, one after the other. */
 export class FrameReader {
   readonly #monitor: Readable;
   readonly #now: () => number;
   #time = Number.NEGATIVE_INFINITY;
-  /** Counters at that time, by whose and which; and their rates then. */
-  #counters: ReadonlyMap<string, Value> = new Map();
-  #rates: ReadonlyMap<string, number> = new Map();
+  /** By whose they are. */
+  #measured: ReadonlyMap<string, Measured> = new Map();
 
   /** @param now milliseconds on a clock that never goes back. */
   constructor(monitor: Readable, now: () => number = () => performance.now()) {
@@ -69,31 +79,31 @@ export class FrameReader {
     const time = this.#now();
     const seconds = (time - this.#time) / 1000;
     const isSoon = seconds < SHORTEST_SECONDS;
-    const counters = new Map<string, Value>();
-    const rates = new Map<string, number>();
+    const measured = new Map<string, Measured>();
     const isCounter = counterTest(totals);
 
     const withRates = (whose: string, service: string, data: Record<string, Value>): Values => {
       const values = new Map(Object.entries(data).filter(([name]) => !RESERVED.has(name)));
-      const ratesByName = new Map<string, number>();
+      const counters = new Map<string, Value>();
+      const rates = new Map<string, number>();
+      const before = this.#measured.get(whose);
       for (const [name, value] of values) {
         if (!isCounter(service, name)) continue;
-        const key = JSON.stringify([whose, name]);
-        const before = this.#counters.get(key);
-        const measured = before === undefined ? undefined : difference(value, before) / seconds;
-        const rate = isSoon ? this.#rates.get(key) : measured;
-        counters.set(key, value);
-        if (rate === undefined) continue;
-        rates.set(key, rate);
-        ratesByName.set(name, rate);
+        counters.set(name, value);
+        const rate = isSoon
+          ? before?.rates.get(name)
+          : rateOf(value, before?.counters.get(name), seconds);
+        if (rate !== undefined) rates.set(name, rate);
       }
-      return { values, rates: ratesByName };
+      measured.set(whose, { counters, rates });
+      return { values, rates };
     };
 
     // Totals keep their order, whoever comes and goes.
     const names = new Set([...Object.keys(totals), ...Object.keys(sample)]);
-    const services = [...names].map((name) => {
-      const own = workers.filter(({ service }) => service === name).map(workerFrame);
+    const byService = new Map<string, WorkerFrame[]>([...names].map((name) => [name, []]));
+    for (const worker of workers) byService.get(worker.service)?.push(workerFrame(worker));
+    const services = [...byService].map(([name, own]) => {
       return {
         name,
         workerCount: Number(sample[name]?.worker_count ?? 0),
@@ -102,14 +112,16 @@ export class FrameReader {
         workers: own,
       };
     });
-    function workerFrame({ id, processId, stalledFor, service, data }: WorkerSample): WorkerFrame {
-      return { id, processId, stalledFor, ...withRates(`worker ${id}`, service, data) };
+    function workerFrame({ service, data, ...worker }: WorkerSample): WorkerFrame {
+      const { id, processId, mapping, stalledFor } = worker;
+      // Another supervisor gives the same ids to others.
+      const values = withRates(`worker ${id} ${processId} ${service}`, service, data);
+      return { id, processId, mapping, stalledFor, ...values };
     }
 
     if (!isSoon) {
       this.#time = time;
-      this.#counters = counters;
-      this.#rates = rates;
+      this.#measured = measured;
     }
     return { columns: columnsOf(services, isCounter), services };
   }
@@ -125,10 +137,11 @@ function counterTest(totals: Sample): (service: string, field: string) => boolea
   return (service, field) => Object.hasOwn(totals[service] ?? {}, field);
 }
 
-function difference(value: Value, before: Value): number {
-  return typeof value === "bigint" && typeof before === "bigint"
-    ? Number(value - before)
-    : Number(value) - Number(before);
+function rateOf(value: Value, before: Value | undefined, seconds: number): number | undefined {
+  if (before === undefined) return undefined;
+  const isExact = typeof value === "bigint" && typeof before === "bigint";
+  const rate = (isExact ? Number(value - before) : Number(value) - Number(before)) / seconds;
+  return rate >= 0 ? rate : undefined;
 }
 
 /** All fields in order of appearance. */

@@ -3,6 +3,7 @@
 import { printable } from "./arguments.ts";
 import { type Column, type Frame, isStalled, type ServiceFrame, type Values } from "./frame.ts";
 import type { Line, Span, Style } from "./screen.ts";
+import { cut, widthOf } from "./text_width.ts";
 
 export interface TableOptions {
   readonly columns: number;
@@ -30,16 +31,16 @@ const fraction = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
 /** The lines of the table, none longer than `columns` where that can be. */
 export function renderTable(frame: Frame, options: TableOptions): Line[] {
   const rows = rowsOf(frame, options);
-  const labelWidth = Math.max(...rows.map(({ label }) => widthOf(label)), 16);
+  const labelWidth = Math.max(...rows.map(({ label }) => lineWidth(label)), 16);
   const columns = frame.columns.flatMap(textColumns);
   const needed = columns.map(({ heading, cell }) => {
     const cells = rows.map(({ values }) => (values === null ? "" : cell(values)));
-    return Math.max(...[...heading, ...cells].map((text) => text.length));
+    return Math.max(...[...heading, ...cells].map(widthOf));
   });
   const { shown, widths, gap } = fit(columns, needed, options.columns - labelWidth);
 
   const line = (label: Line, texts: (column: TextColumn) => string, style?: Style): Line => {
-    const spans: Span[] = [...label, { text: " ".repeat(labelWidth - widthOf(label)) }];
+    const spans: Span[] = [...label, { text: " ".repeat(labelWidth - lineWidth(label)) }];
     for (const index of shown) {
       const column = columns[index]!;
       const text = texts(column).padStart(widths[index]! + gap);
@@ -154,13 +155,13 @@ function shares(services: readonly ServiceFrame[], room: number): number[] {
 function serviceLabel({ name, workerCount, stalledCount }: ServiceFrame): Line {
   const workers = workerCount === 1 ? "1 worker" : `${workerCount} workers`;
   const label: Span[] = [
-    { text: printable(name).slice(0, 20), style: "bold" },
+    { text: cut(printable(name), 20), style: "bold" },
     { text: `  ${workers}`, style: "dim" },
   ];
   if (stalledCount > 0) label.push({ text: `, ${stalledCount} stalled`, style: "alert" });
   return label;
 }
 
-function widthOf(line: Line): number {
-  return line.reduce((width, { text }) => width + [...text].length, 0);
+function lineWidth(line: Line): number {
+  return line.reduce((width, { text }) => width + widthOf(text), 0);
 }
