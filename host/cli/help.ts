@@ -2,6 +2,7 @@
 export const HELP: string = `utilization: how busy is every worker process, even when one is stuck
 
 Usage: utilization <command> [options]
+  top        live table of the workers of a running supervisor
   demo       HTTP servers of two services under load, in a live table
   supervise  take in workers, and print a line of JSON every interval
   status     ask a running supervisor, and print its answer as JSON
@@ -65,6 +66,32 @@ their supervisor and its workers live: what was counted when everybody died.
   --json       prints JSON: data, totals and, with --by-worker, workers;
                integers have all their digits
   --help       this text
+`;
+
+export const TOP_HELP: string = `Usage: utilization top [options]
+
+Shows the services of a running supervisor in a live table, and below each its
+workers: every field, how fast counters rise, and who is stalled and for how
+long. The keys are in its last line; ? shows all of them.
+Where there is no terminal it prints one such table, as with --once.
+
+  --name NAME          which supervisor of the folder (default)
+  --dir DIR            folder of its socket NAME.ipc
+  --socket PATH        its socket, in place of --name and --dir
+                       (else $UTILIZATION_SUPERVISOR, or as for "supervise")
+  --file PATH          a shared file, in place of a supervisor: PATH.journal is
+                       beside it, and nobody needs to be alive
+  --interval DURATION  how often it looks: 500ms, 1s, 2m (1s)
+  --once               prints one table, after two looks one interval apart
+  --json               prints a line of JSON for each look; with --once for the
+                       second one only: {"time": …, "services": {service:
+                       {"worker_count": n, "stalled_count": n, "values": {…},
+                       "rates": {counter: per second}, "utilization": {…}}},
+                       "workers": [{"processId": …, "service": …, …}]}
+  --help               this text
+
+A value of all workers is a sum; for fields in 0..1, named …_utilization or
+…_ratio, the table has the mean. Colors are off where NO_COLOR is set.
 `;
 
 export const DEMO_HELP: string = `Usage: utilization demo [options]

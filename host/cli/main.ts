@@ -15,6 +15,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["inspect", async () => (await import("./inspect.ts")).inspect],
   ["status", async () => (await import("./status.ts")).status],
   ["supervise", async () => (await import("./supervise.ts")).supervise],
+  ["top", async () => (await import("./top.ts")).top],
 ]);
 
 async function main([name, ...args]: readonly string[]): Promise<number> {

@@ -1,0 +1,43 @@
+// The chosen field of the row under the cursor, over time, across the screen.
+
+import type { Line, Style } from "../screen.ts";
+import { shorten } from "../text_width.ts";
+import { valueIn } from "./columns.ts";
+import type { Glyphs } from "./glyphs.ts";
+import { type Row, workerName } from "./rows.ts";
+import { bars, highestOf } from "./sparkline.ts";
+import type { TopState } from "./state.ts";
+import { scaleOf } from "./table.ts";
+import { formatValue } from "./units.ts";
+
+interface ChartOptions {
+  readonly columns: number;
+  readonly height: number;
+  readonly glyphs: Glyphs;
+}
+
+/** A line that says what it is, and the lines of the chart. */
+export function chartLines(state: TopState, row: Row | null, options: ChartOptions): Line[] {
+  const { columns, height, glyphs } = options;
+  const { chosen } = state;
+  if (row === null || chosen === null || chosen.kind === "name") {
+    return Array.from({ length: height + 1 }, () => []);
+  }
+  const values = state.history.last(row.key, chosen.key, columns);
+  const name = shorten(glyphs.text(row.service.name), 24, glyphs.more);
+  const whose = row.worker === null ? name : `${name} ${workerName(row.worker)}`;
+  const value = valueIn(chosen, row);
+  const now = value === undefined ? "not known yet" : `${formatValue(value, chosen.unit)} now`;
+  const highest = formatValue(highestOf(values), chosen.unit);
+  const style: Style = "accent";
+  return [
+    [
+      { text: `${whose}  `, style: "bold" },
+      { text: shorten(glyphs.text(chosen.title), 48, glyphs.more) },
+      { text: `  ${now}, ${highest} at most`, style: "dim" },
+    ],
+    ...bars(values, height, glyphs.levels, scaleOf(chosen, values)).map(
+      (text): Line => [{ text, style }],
+    ),
+  ];
+}

@@ -1,0 +1,95 @@
+// What the keys do: in the last line, and in full.
+
+import type { Line, Span } from "../screen.ts";
+import { widthOf } from "../text_width.ts";
+import type { Glyphs } from "./glyphs.ts";
+import type { TopState } from "./state.ts";
+
+type Hint = readonly [key: string, what: string];
+
+/** The last line: what matters most comes first, and what does not fit is left out. */
+export function keyLine(state: TopState, glyphs: Glyphs, columns: number): Line {
+  if (state.isFiltering) {
+    const prompt = `/${state.filter}`;
+    const spans: Span[] = [
+      { text: prompt, style: "bold" },
+      { text: " ", style: "selected" },
+    ];
+    const hints: Hint[] = [
+      [glyphs.enter, "keep"],
+      ["esc", "clear"],
+    ];
+    return [...spans, { text: "   " }, ...hinted(hints, columns - widthOf(prompt) - 4)];
+  }
+  if (state.isHelping) return hinted([["any key", "back"]], columns);
+  return hinted(
+    [
+      ["q", "quit"],
+      ["?", "help"],
+      [glyphs.upDown, "rows"],
+      [glyphs.leftRight, "columns"],
+      [glyphs.enter, "fold"],
+      ["s", "sort"],
+      ["/", "filter"],
+      ["p", state.isPaused ? "go on" : "pause"],
+      ["e", "fold all"],
+    ],
+    columns,
+  );
+}
+
+function hinted(hints: readonly Hint[], columns: number): Line {
+  const spans: Span[] = [];
+  let left = columns;
+  for (const [key, what] of hints) {
+    const gap = spans.length === 0 ? "" : "  ";
+    left -= widthOf(`${gap}${key} ${what}`);
+    if (left < 0) break;
+    spans.push({ text: gap }, { text: key, style: "bold" }, { text: ` ${what}`, style: "dim" });
+  }
+  return spans;
+}
+
+/** In place of the table. */
+export function helpLines(glyphs: Glyphs, columns: number, rows: number): Line[] {
+  const hints: Hint[] = [
+    [`${glyphs.upDown}  j k  pgup pgdn  home end`, "move between rows"],
+    [glyphs.leftRight, "choose a column: for the chart, and for s"],
+    [`${glyphs.enter}  space`, "show or hide the workers of a service"],
+    ["e", "show or hide all workers"],
+    ["s", "sort by the chosen column: most first, least first, as they came"],
+    ["/", 'show only services and workers with a text; "stalled" is one'],
+    ["p", "pause, and go on"],
+    ["q  ctrl-c", "quit"],
+  ];
+  const notes = [
+    "/s is per second, since the values before. total is since ever, also of those that",
+    "are gone. A share of a service (%) is the mean of its workers.",
+    "stalled: the event loop stands still, and for how long; - where that is not known.",
+    "unmapped: writes through file I/O, and may be a moment late.",
+  ];
+  const keyWidth = Math.max(...hints.map(([key]) => widthOf(key)));
+  const isNarrow = columns < 90;
+  const lines: Line[] = [
+    [{ text: "Keys", style: "bold" }],
+    ...hints.map(([key, what]): Line => {
+      const pad = " ".repeat(keyWidth - widthOf(key));
+      return [{ text: `  ${key}${pad}  `, style: "accent" }, { text: what }];
+    }),
+    [],
+    ...notes
+      .flatMap((note) => (isNarrow ? wrapped(note, columns - 2) : [note]))
+      .map((text): Line => [{ text: `  ${text}`, style: "dim" }]),
+  ];
+  return lines.slice(0, rows);
+}
+
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line !== "" && line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines;
+}

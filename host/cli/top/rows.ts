@@ -1,0 +1,86 @@
+// The rows of the table: services, and below each its workers; filtered, and in order.
+
+import { type Frame, isStalled, type ServiceFrame, type WorkerFrame } from "../frame.ts";
+import { type Column, valueIn } from "./columns.ts";
+
+export interface Row {
+  readonly key: string;
+  readonly service: ServiceFrame;
+  /** Null in the row of the service itself. */
+  readonly worker: WorkerFrame | null;
+}
+
+export interface Order {
+  readonly column: Column;
+  readonly isDescending: boolean;
+}
+
+export interface RowOptions {
+  /** Text that a service or a worker must have to be shown. */
+  readonly filter: string;
+  /** Without one they are in the order in which they came. */
+  readonly order: Order | null;
+  readonly isOpen: (service: string) => boolean;
+}
+
+/** Every row there is. */
+export function allRows({ services }: Frame): Row[] {
+  return services.flatMap((service) => [serviceRow(service), ...workerRows(service)]);
+}
+
+/** The rows that are wanted. */
+export function rowsOf({ services }: Frame, { filter, order, isOpen }: RowOptions): Row[] {
+  const words = filter.toLowerCase();
+  const rows = sorted(services.map(serviceRow), order);
+  return rows.flatMap((row) => {
+    const { service } = row;
+    const isWanted = service.name.toLowerCase().includes(words);
+    if (isWanted)
+      return isOpen(service.name) ? [row, ...sorted(workerRows(service), order)] : [row];
+    const wanted = workerRows(service).filter(({ worker }) => workerWords(worker!).includes(words));
+    return wanted.length > 0 ? [row, ...sorted(wanted, order)] : [];
+  });
+}
+
+function serviceRow(service: ServiceFrame): Row {
+  return { key: `service ${service.name}`, service, worker: null };
+}
+
+function workerRows(service: ServiceFrame): Row[] {
+  return service.workers.map((worker) => ({
+    key: `worker ${worker.id} ${worker.processId} ${service.name}`,
+    service,
+    worker,
+  }));
+}
+
+/** What a worker is called. */
+export function workerName({ id, processId }: WorkerFrame): string {
+  return processId === null ? `worker ${id}` : `pid ${processId}`;
+}
+
+function workerWords(worker: WorkerFrame): string {
+  const words = [workerName(worker), `worker ${worker.id}`];
+  if (isStalled(worker)) words.push("stalled");
+  if (worker.mapping === "none") words.push("unmapped");
+  return words.join("\n");
+}
+
+/** Who has nothing in the column comes last, in either direction. */
+function sorted(rows: Row[], order: Order | null): Row[] {
+  if (order === null) return rows;
+  const { column, isDescending } = order;
+  const value = (row: Row): number | bigint | string => {
+    if (column.kind !== "name") return valueIn(column, row) ?? Number.NaN;
+    return row.worker === null ? row.service.name : (row.worker.processId ?? row.worker.id);
+  };
+  const direction = isDescending ? -1 : 1;
+  return rows
+    .map((row) => ({ row, value: value(row) }))
+    .sort((a, b) => {
+      const [aMissing, bMissing] = [Number.isNaN(a.value), Number.isNaN(b.value)];
+      if (aMissing || bMissing) return Number(aMissing) - Number(bMissing);
+      return a.value < b.value ? -direction : a.value > b.value ? direction : 0;
+    })
+    .map(({ row }) => row);
+}

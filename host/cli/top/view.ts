@@ -1,0 +1,181 @@
+// The live table as lines of text.
+
+import { isStalled } from "../frame.ts";
+import type { Line, Span } from "../screen.ts";
+import { shorten, shortenStart, widthOf } from "../text_width.ts";
+import { chartLines } from "./chart.ts";
+import type { Glyphs } from "./glyphs.ts";
+import { helpLines, keyLine } from "./keys.ts";
+import { workerName } from "./rows.ts";
+import type { TopState } from "./state.ts";
+import { layoutOf, tableLines } from "./table.ts";
+import { formatDuration } from "./units.ts";
+
+export interface Scene {
+  /** Where the values come from. */
+  readonly path: string;
+  /** How often they are read, as the command line says it. */
+  readonly interval: string;
+  readonly glyphs: Glyphs;
+}
+
+/** Title, state, who is stalled; two lines of heading; and the line of the keys. */
+const FRAMING_ROWS = 6;
+/** What a chart of one line takes. */
+const CHART_ROWS = 2;
+/** From here on the chart grows, by a line for each of so many. */
+const ROOMY_ROWS = 28;
+const ROWS_PER_CHART_LINE = 3;
+const HIGHEST_CHART = 6;
+const LEAST_TABLE_ROWS = 6;
+
+/** The whole screen. Moves what is shown to where the cursor is. */
+export function renderTop(state: TopState, scene: Scene, columns: number, rows: number): Line[] {
+  const { glyphs } = scene;
+  const spare = rows - FRAMING_ROWS;
+  const chartHeight =
+    spare - CHART_ROWS < LEAST_TABLE_ROWS
+      ? 0
+      : Math.min(
+          HIGHEST_CHART,
+          1 + Math.max(0, Math.floor((rows - ROOMY_ROWS) / ROWS_PER_CHART_LINE)),
+        );
+  const room = Math.max(1, spare - (chartHeight > 0 ? chartHeight + 1 : 0));
+
+  const window = state.window(room);
+  const layout = layoutOf(state, columns, glyphs);
+  const hidden = state.columns.length - layout.fields.length;
+  const body = state.isHelping
+    ? helpLines(glyphs, columns, room + 2)
+    : tableLines(state, layout, window, glyphs);
+  if (body.length === 2) body.push(emptyLine(state, glyphs));
+  while (body.length < room + 2) body.push([]);
+
+  const right = [
+    window.count > room
+      ? `rows ${window.first + 1}-${window.first + window.rows.length} of ${window.count}`
+      : "",
+    hidden > 0 ? `${hidden} more ${hidden === 1 ? "column" : "columns"} ${glyphs.leftRight}` : "",
+  ];
+  const lines = [
+    titleLine(state, scene, columns),
+    twoSides(summary(state), right.filter(Boolean).join("  "), columns),
+    stalledLine(state, glyphs, columns),
+    ...body,
+  ];
+  if (chartHeight > 0) {
+    lines.push(...chartLines(state, window.cursor, { columns, height: chartHeight, glyphs }));
+  }
+  lines.push(keyLine(state, glyphs, columns));
+  return state.failure === null ? lines : faded(lines);
+}
+
+/** All rows, without anything that needs keys. */
+export function renderOnce(state: TopState, { glyphs }: Scene, columns: number): Line[] {
+  const window = state.window(Number.POSITIVE_INFINITY);
+  const layout = layoutOf(state, columns, glyphs);
+  const hidden = state.columns.length - layout.fields.length;
+  const note = `, ${counted(hidden, "column")} left out`;
+  const head = summary(state);
+  const lines: Line[] = [hidden > 0 ? [...head, { text: note }] : head];
+  const stalled = stalledLine(state, glyphs, columns);
+  if (stalled.length > 0) lines.push(stalled);
+  if (window.count === 0) return [...lines, emptyLine(state, glyphs)];
+  return [...lines, [], ...tableLines(state, layout, window, glyphs)];
+}
+
+/** Values that are old are dim; the first lines say why. */
+function faded(lines: readonly Line[]): Line[] {
+  return lines.map((line, index) =>
+    index < 2 || index === lines.length - 1
+      ? line
+      : line.map(({ text, style }) => ({ text, style: style === "selected" ? style : "dim" })),
+  );
+}
+
+function titleLine(state: TopState, { path, interval, glyphs }: Scene, columns: number): Line {
+  const title = "utilization top";
+  const time = state.time.toTimeString().slice(0, 8);
+  const right: Span[] = state.isPaused
+    ? [{ text: " PAUSED ", style: "selected" }, { text: ` ${time}` }]
+    : [{ text: `every ${interval}  ${time}`, style: "dim" }];
+  const left = columns - title.length - 4 - lineWidth(right);
+  const where = shortenStart(glyphs.text(path), Math.max(0, left), glyphs.more);
+  const line: Span[] = [
+    { text: title, style: "bold" },
+    { text: `  ${where}`, style: "dim" },
+  ];
+  const gap = columns - lineWidth(line) - lineWidth(right);
+  return [...line, { text: " ".repeat(Math.max(1, gap)) }, ...right];
+}
+
+function summary(state: TopState): Line {
+  if (state.failure !== null) {
+    const last = state.time.toTimeString().slice(0, 8);
+    return [
+      { text: state.failure, style: "alert" },
+      { text: ` Last values of ${last}, trying again.` },
+    ];
+  }
+  const { services } = state.frame;
+  const workers = services.reduce((count, { workerCount }) => count + workerCount, 0);
+  const line: Span[] = [
+    { text: `${counted(services.length, "service")}, ${counted(workers, "worker")}` },
+  ];
+  if (state.order !== null) {
+    const { column, isDescending } = state.order;
+    line.push({ text: `, by ${column.title}, ${isDescending ? "most" : "least"} first` });
+  }
+  if (state.filter !== "" && !state.isFiltering) {
+    line.push({ text: ", with " }, { text: `"${state.filter}"`, style: "accent" });
+  }
+  return line;
+}
+
+/** Those that stand still are named, wherever their rows are: the longest first. */
+function stalledLine({ frame }: TopState, glyphs: Glyphs, columns: number): Line {
+  const stalled = frame.services.flatMap(({ name, workers }) =>
+    workers.filter(isStalled).map((worker) => ({ name, worker })),
+  );
+  if (stalled.length === 0) return [];
+  stalled.sort((a, b) => b.worker.stalledFor! - a.worker.stalledFor!);
+  const each = stalled.map(
+    ({ name, worker }) =>
+      `${shorten(glyphs.text(name), 20, glyphs.more)} ${workerName(worker)} for ${formatDuration(worker.stalledFor!)}`,
+  );
+  const head = `${stalled.length} stalled: `;
+  let text = head + each[0]!;
+  for (const [index, one] of each.entries()) {
+    if (index === 0) continue;
+    const left = each.length - index;
+    const more = left > 1 ? `, and ${left - 1} more` : "";
+    if (widthOf(`${text}, ${one}${more}`) > columns) {
+      text += `, and ${left} more`;
+      break;
+    }
+    text += `, ${one}`;
+  }
+  return [{ text, style: "alert" }];
+}
+
+function emptyLine({ frame, filter }: TopState, glyphs: Glyphs): Line {
+  const text =
+    frame.services.length === 0
+      ? "No worker has registered yet."
+      : `Nothing has "${glyphs.text(filter)}".`;
+  return [{ text: `  ${text}`, style: "dim" }];
+}
+
+function twoSides(left: Line, right: string, columns: number): Line {
+  const gap = columns - lineWidth(left) - widthOf(right);
+  if (right === "" || gap < 2) return left;
+  return [...left, { text: " ".repeat(gap) }, { text: right, style: "accent" }];
+}
+
+function counted(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
+}
+
+function lineWidth(line: Line): number {
+  return line.reduce((width, { text }) => width + widthOf(text), 0);
+}
