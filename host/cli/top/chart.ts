@@ -4,7 +4,7 @@ import type { Line, Style } from "../screen.ts";
 import { shorten } from "../text_width.ts";
 import { valueIn } from "./columns.ts";
 import type { Glyphs } from "./glyphs.ts";
-import { type Row, workerName } from "./rows.ts";
+import type { Row } from "./rows.ts";
 import { bars, highestOf } from "./sparkline.ts";
 import type { TopState } from "./state.ts";
 import { scaleOf } from "./table.ts";
@@ -25,7 +25,7 @@ export function chartLines(state: TopState, row: Row | null, options: ChartOptio
   }
   const values = state.history.last(row.key, chosen.key, columns);
   const name = shorten(glyphs.text(row.service.name), 24, glyphs.more);
-  const whose = row.worker === null ? name : `${name} ${workerName(row.worker)}`;
+  const whose = row.worker === null ? name : `${name} ${row.name}`;
   const value = valueIn(chosen, row);
   const now = value === undefined ? "not known yet" : `${formatValue(value, chosen.unit)} now`;
   const highest = formatValue(highestOf(values), chosen.unit);

@@ -40,8 +40,9 @@ function fixed(
 const WIDTHS: Readonly<Record<Unit, number>> = { plain: 6, bytes: 7, seconds: 6, share: 5 };
 const WIDEST_HEADING = 12;
 
-/** The columns of the fields: how busy everybody is now comes first, counts since ever last. */
+/** The columns of the fields: shares first, then how busy everybody is now; counts since ever last. */
 export function columnsOf({ columns }: Pick<Frame, "columns">): Column[] {
+  const shares: Column[] = [];
   const now: Column[] = [];
   const ever: Column[] = [];
   for (const { name, isCounter } of columns) {
@@ -51,10 +52,11 @@ export function columnsOf({ columns }: Pick<Frame, "columns">): Column[] {
       now.push(column("rate", name, `${title} per second`, [words, "/s"], rateUnitOf(name)));
       ever.push(column("value", name, title, [words, "total"], unitOf(name)));
     } else {
-      now.push(column("value", name, title, twoLines(words), unitOf(name)));
+      const list = isShare(name) ? shares : now;
+      list.push(column("value", name, title, twoLines(words), unitOf(name)));
     }
   }
-  return [...now, ...ever];
+  return [...shares, ...now, ...ever];
 }
 
 function column(

@@ -5,6 +5,9 @@ import { widthOf } from "../text_width.ts";
 import type { Glyphs } from "./glyphs.ts";
 import type { TopState } from "./state.ts";
 
+/** Longer lines are hard to read. */
+const WIDEST_TEXT = 90;
+
 type Hint = readonly [key: string, what: string];
 
 /** The last line: what matters most comes first, and what does not fit is left out. */
@@ -53,32 +56,30 @@ function hinted(hints: readonly Hint[], columns: number): Line {
 /** In place of the table. */
 export function helpLines(glyphs: Glyphs, columns: number, rows: number): Line[] {
   const hints: Hint[] = [
-    [`${glyphs.upDown}  j k  pgup pgdn  home end`, "move between rows"],
-    [glyphs.leftRight, "choose a column: for the chart, and for s"],
-    [`${glyphs.enter}  space`, "show or hide the workers of a service"],
+    [glyphs.upDown, "move between rows; also j k, pgup pgdn, home end"],
+    [glyphs.leftRight, "choose a column, for the chart and the order"],
+    [glyphs.enter, "show or hide the workers of a service; also space"],
     ["e", "show or hide all workers"],
-    ["s", "sort by the chosen column: most first, least first, as they came"],
-    ["/", 'show only services and workers with a text; "stalled" is one'],
+    ["s", "order by the chosen column: most, least, as they came"],
+    ["/", 'only services and workers with a text, such as "stalled"'],
     ["p", "pause, and go on"],
-    ["q  ctrl-c", "quit"],
+    ["q", "quit; also ctrl-c"],
   ];
   const notes = [
-    "/s is per second, since the values before. total is since ever, also of those that",
-    "are gone. A share of a service (%) is the mean of its workers.",
-    "stalled: the event loop stands still, and for how long; - where that is not known.",
-    "unmapped: writes through file I/O, and may be a moment late.",
+    "/s is per second, since the look before; total is since ever, also of workers that are " +
+      "gone. A share (%) of a service is the mean of its workers.",
+    "stalled: for how long the event loop has stood still, - where that is not known. " +
+      "unmapped: writes through file I/O, and may be a moment late.",
   ];
   const keyWidth = Math.max(...hints.map(([key]) => widthOf(key)));
-  const isNarrow = columns < 90;
   const lines: Line[] = [
-    [{ text: "Keys", style: "bold" }],
     ...hints.map(([key, what]): Line => {
       const pad = " ".repeat(keyWidth - widthOf(key));
       return [{ text: `  ${key}${pad}  `, style: "accent" }, { text: what }];
     }),
     [],
     ...notes
-      .flatMap((note) => (isNarrow ? wrapped(note, columns - 2) : [note]))
+      .flatMap((note) => wrapped(note, Math.min(columns, WIDEST_TEXT) - 4))
       .map((text): Line => [{ text: `  ${text}`, style: "dim" }]),
   ];
   return lines.slice(0, rows);

@@ -8,6 +8,8 @@ export interface Row {
   readonly service: ServiceFrame;
   /** Null in the row of the service itself. */
   readonly worker: WorkerFrame | null;
+  /** What the service or the worker is called; foreign text. */
+  readonly name: string;
 }
 
 export interface Order {
@@ -37,32 +39,44 @@ export function rowsOf({ services }: Frame, { filter, order, isOpen }: RowOption
     const isWanted = service.name.toLowerCase().includes(words);
     if (isWanted)
       return isOpen(service.name) ? [row, ...sorted(workerRows(service), order)] : [row];
-    const wanted = workerRows(service).filter(({ worker }) => workerWords(worker!).includes(words));
+    const wanted = workerRows(service).filter((worker) => workerWords(worker).includes(words));
     return wanted.length > 0 ? [row, ...sorted(wanted, order)] : [];
   });
 }
 
 function serviceRow(service: ServiceFrame): Row {
-  return { key: `service ${service.name}`, service, worker: null };
+  const { name } = service;
+  return { key: `service ${name}`, service, worker: null, name };
 }
 
 function workerRows(service: ServiceFrame): Row[] {
-  return service.workers.map((worker) => ({
-    key: `worker ${worker.id} ${worker.processId} ${service.name}`,
-    service,
-    worker,
-  }));
+  const seen = new Set<number | null>();
+  const shared = new Set<number | null>();
+  for (const { processId } of service.workers) {
+    (seen.has(processId) ? shared : seen).add(processId);
+  }
+  return service.workers.map((worker) => {
+    const { id, processId } = worker;
+    const key = `worker ${id} ${processId} ${service.name}`;
+    // Threads of one process are told apart by their numbers.
+    const isShared = processId === null || shared.has(processId);
+    const name =
+      processId === null ? `worker #${id}` : `pid ${processId}${isShared ? ` #${id}` : ""}`;
+    return { key, service, worker, name };
+  });
 }
 
-/** What a worker is called. */
-export function workerName({ id, processId }: WorkerFrame): string {
-  return processId === null ? `worker ${id}` : `pid ${processId}`;
+/** Workers that stand still, the longest first. */
+export function stalledRows(frame: Frame): Row[] {
+  return allRows(frame)
+    .filter(({ worker }) => worker !== null && isStalled(worker))
+    .sort((a, b) => b.worker!.stalledFor! - a.worker!.stalledFor!);
 }
 
-function workerWords(worker: WorkerFrame): string {
-  const words = [workerName(worker), `worker ${worker.id}`];
-  if (isStalled(worker)) words.push("stalled");
-  if (worker.mapping === "none") words.push("unmapped");
+function workerWords({ name, worker }: Row): string {
+  const words = [name];
+  if (isStalled(worker!)) words.push("stalled");
+  if (worker!.mapping === "none") words.push("unmapped");
   return words.join("\n");
 }
 

@@ -242,6 +242,7 @@ export class TopState {
     if (column === null) return;
     if (order?.column.key !== column.key) this.order = { column, isDescending: true };
     else this.order = order.isDescending ? { column, isDescending: false } : null;
+    this.#move(Number.NEGATIVE_INFINITY);
   }
 
   /** Shows or hides the workers of the service under the cursor, which stays on the service. */

@@ -5,49 +5,73 @@ import type { Line, Span, Style } from "../screen.ts";
 import { shorten, widthOf } from "../text_width.ts";
 import { type Column, FIXED, textIn, valueIn } from "./columns.ts";
 import type { Glyphs } from "./glyphs.ts";
-import { type Row, workerName } from "./rows.ts";
+import { allRows, type Row } from "./rows.ts";
 import { bars, highestOf } from "./sparkline.ts";
 import type { TopState } from "./state.ts";
 
 /** Where everything is, from left to right. */
 export interface Layout {
   readonly labelWidth: number;
-  readonly fields: readonly Column[];
+  /** What is always there, and the fields for which there is room. */
+  readonly columns: readonly Column[];
+  readonly fieldCount: number;
+  /** Before each field. */
   readonly gap: number;
   /** 0: there is no room for one. */
   readonly sparkWidth: number;
 }
 
-const LEAST_LABEL = 16;
-const MOST_LABEL = 28;
-/** Before a label: the cursor, and whether the service is open. */
-const INDENT = 4;
+const CURSOR_WIDTH = 2;
+/** Whether a service is open; and its workers are a step to the right. */
+const FOLD = "  ";
+const STEP = "  ";
+/** The heading of the labels. */
+const LEAST_LABEL = 15;
+const MOST_LABEL = 30;
 const WIDEST_GAP = 3;
 const SPARK_GAP = 2;
 const MOST_SPARK = 40;
+/** Below this there is no room for a sparkline, and below the other no need to save any. */
+const NARROW = 60;
+const ROOMY = 100;
 /** Busier than this is nearly too busy. */
 const NEARLY_FULL = 0.9;
 
 /** Fits the fields around the chosen one, after those that are always there. */
 export function layoutOf(state: TopState, columns: number, glyphs: Glyphs): Layout {
-  const names = state.frame.services.map(({ name }) => widthOf(glyphs.text(name)));
-  const widestName = Math.max(LEAST_LABEL, ...names);
-  const labelWidth = Math.min(widestName, columns < 100 ? LEAST_LABEL + 2 : MOST_LABEL);
+  const widths = allRows(state.frame).map((row) => widthOf(labelOf(row, state, glyphs)));
+  const most = columns < ROOMY ? LEAST_LABEL + 5 : MOST_LABEL;
+  const labelWidth = Math.min(Math.max(LEAST_LABEL, ...widths), most);
   const [, workers, stalled] = FIXED;
-  const fixed = labelWidth + INDENT + workers!.width + stalled!.width + 2;
-  const leastSpark = state.chosen === null || columns < 60 ? 0 : columns < 100 ? 10 : 16;
-  const all = state.columns;
-  const room = columns - fixed - (leastSpark > 0 ? leastSpark + SPARK_GAP : 0);
+  const leading = columns < NARROW ? [stalled!] : [workers!, stalled!];
+  const taken = leading.reduce((sum, { width }) => sum + width + 1, CURSOR_WIDTH + labelWidth);
+  const hasSpark = state.chosen !== null && columns >= NARROW;
+  const leastSpark = columns < ROOMY ? 10 : 16;
+  const room = columns - taken - (hasSpark ? leastSpark + SPARK_GAP : 0);
 
   const { first, count } = fittingFields(state, room);
   state.firstField = first;
-  const fields = all.slice(first, first + count);
+  const fields = state.columns.slice(first, first + count);
   const used = fields.reduce((sum, { width }) => sum + width, 0);
-  const gap =
-    count === 0 ? 1 : Math.max(1, Math.min(WIDEST_GAP, Math.floor((room - used) / count)));
-  const left = columns - fixed - used - gap * count - SPARK_GAP;
-  const sparkWidth = leastSpark === 0 ? 0 : Math.max(0, Math.min(MOST_SPARK, left));
-  return { labelWidth, fields, gap, sparkWidth };
+  const gap = Math.max(1, Math.min(WIDEST_GAP, Math.floor((room - used) / Math.max(1, count))));
+  const left = columns - taken - used - gap * count - SPARK_GAP;
+  return {
+    labelWidth,
+    columns: [...leading, ...fields],
+    fieldCount: count,
+    gap,
+    sparkWidth: hasSpark ? Math.max(0, Math.min(MOST_SPARK, left)) : 0,
+  };
+}
+
+function labelOf({ service, worker, name }: Row, state: TopState, glyphs: Glyphs): string {
+  if (worker !== null) return FOLD + STEP + name;
+  return `${state.isOpen(service.name) ? glyphs.open : glyphs.closed} ${glyphs.text(name)}`;
+}
+
+/** Fixed columns are a step apart, fields as far as there is room. */
+function gapOf({ field }: Column, { gap }: Layout): number {
+  return field === "" ? 1 : gap;
 }
 
 /** Moves the window no further than it must, and fills it. */
@@ -87,29 +111,26 @@ export function tableLines(
 }
 
 function headingLine(state: TopState, layout: Layout, glyphs: Glyphs, line: 0 | 1): Line {
-  const { labelWidth, fields, gap, sparkWidth } = layout;
+  const { labelWidth, columns, sparkWidth } = layout;
   const { chosen, order } = state;
   // A block of both lines is the chosen column; an arrow in the lower one, the order.
-  const cell = ({ key, heading }: Column, width: number, gap: number, isLeft = false): Span[] => {
+  const cell = ({ key, heading }: Column, width: number, isLeft = false): Span => {
     const isOrdered = line === 1 && order?.column.key === key;
     const mark = isOrdered ? (order.isDescending ? glyphs.descending : glyphs.ascending) : "";
     const text = mark + shorten(heading[line], width - widthOf(mark), glyphs.more);
-    const blank = " ".repeat(Math.max(0, width - widthOf(text)));
+    const padding = " ".repeat(Math.max(0, width - widthOf(text)));
     const style = chosen?.key === key ? "selected" : "dim";
-    return [{ text: " ".repeat(gap) }, { text: isLeft ? text + blank : blank + text, style }];
+    return { text: isLeft ? text + padding : padding + text, style };
   };
-  const [name, workers, stalled] = FIXED;
-  const spans: Span[] = [
-    ...cell(name!, labelWidth + INDENT - 2, 2, true),
-    ...cell(workers!, workers!.width, 1),
-    ...cell(stalled!, stalled!.width, 1),
-  ];
-  for (const column of fields) spans.push(...cell(column, column.width, gap));
-  if (sparkWidth > 0 && chosen !== null && chosen.kind !== "name") {
-    const words =
-      chosen.kind === "rate" ? `${chosen.heading[0]}/s` : chosen.heading.join(" ").trim();
-    spans.push({ text: " ".repeat(SPARK_GAP) });
-    spans.push({ text: line === 1 ? shorten(words, sparkWidth, glyphs.more) : "", style: "dim" });
+  const spans: Span[] = [blank(CURSOR_WIDTH), cell(FIXED[0]!, labelWidth, true)];
+  for (const column of columns) {
+    spans.push(blank(gapOf(column, layout)), cell(column, column.width));
+  }
+  if (line === 1 && sparkWidth > 0 && chosen !== null && chosen.kind !== "name") {
+    const [above, below] = chosen.heading;
+    const words = chosen.kind === "rate" ? above + below : `${above} ${below}`.trim();
+    const text = shorten(words, sparkWidth, glyphs.more);
+    spans.push(blank(SPARK_GAP), { text, style: "dim" });
   }
   return spans;
 }
@@ -121,49 +142,36 @@ function rowLine(
   isCursor: boolean,
   glyphs: Glyphs,
 ): Line {
-  const { labelWidth, fields, gap, sparkWidth } = layout;
-  const { service, worker } = row;
-  const isAlarming = worker !== null && isStalled(worker);
-  const style: Style | undefined = isAlarming ? "alert" : worker === null ? "bold" : undefined;
-  const name = worker === null ? glyphs.text(service.name) : workerName(worker);
-  const fold =
-    worker !== null ? "  " : `${state.isOpen(service.name) ? glyphs.open : glyphs.closed} `;
-  const label = shorten(
-    fold + (worker === null ? "" : "  ") + name,
-    labelWidth + INDENT - 2,
-    glyphs.more,
-  );
+  const { labelWidth, columns, sparkWidth } = layout;
+  const isAlarming = row.worker !== null && isStalled(row.worker);
+  const style: Style | undefined = isAlarming ? "alert" : row.worker === null ? "bold" : undefined;
+  const label = shorten(labelOf(row, state, glyphs), labelWidth, glyphs.more);
   const spans: Span[] = [
-    { text: isCursor ? `${glyphs.cursor} ` : "  ", style: "accent" },
+    { text: (isCursor ? glyphs.cursor : "").padEnd(CURSOR_WIDTH), style: "accent" },
     { text: label, style: isCursor && !isAlarming ? "selected" : style },
-    { text: " ".repeat(labelWidth + INDENT - 2 - widthOf(label)) },
+    blank(labelWidth - widthOf(label)),
   ];
-  const [, workers, stalled] = FIXED;
-  spans.push({ text: textIn(workers!, row).padStart(workers!.width + 1), style });
-  const isStalledCell = textIn(stalled!, row) !== "" && textIn(stalled!, row) !== "-";
-  spans.push({
-    text: textIn(stalled!, row).padStart(stalled!.width + 1),
-    style: isStalledCell ? "alert" : "dim",
-  });
-  for (const column of fields) {
-    const text = textIn(column, row).padStart(column.width + gap);
-    spans.push({ text, style: style === "alert" ? style : cellStyle(column, row, style) });
+  for (const column of columns) {
+    const text = textIn(column, row).padStart(column.width + gapOf(column, layout));
+    spans.push({ text, style: isAlarming ? "alert" : cellStyle(column, row, style) });
   }
   const { chosen } = state;
   if (sparkWidth > 0 && chosen !== null && chosen.kind !== "name") {
     const values = state.history.last(row.key, chosen.key, sparkWidth);
-    const [line] = bars(values, 1, glyphs.levels, scaleOf(chosen, values));
-    spans.push(
-      { text: " ".repeat(SPARK_GAP) },
-      { text: line!, style: isAlarming ? "alert" : "accent" },
-    );
+    const [text] = bars(values, 1, glyphs.levels, scaleOf(chosen, values));
+    spans.push(blank(SPARK_GAP), { text: text!, style: isAlarming ? "alert" : "accent" });
   }
   return spans;
+}
+
+function blank(width: number): Span {
+  return { text: " ".repeat(width) };
 }
 
 /** What is nothing steps back. */
 function cellStyle(column: Column, row: Row, style: Style | undefined): Style | undefined {
   const value = valueIn(column, row);
+  if (column.kind === "stalled") return value ? "alert" : "dim";
   if (value === undefined || Number(value) === 0) return "dim";
   if (column.unit === "share" && Number(value) >= NEARLY_FULL) return "warning";
   return style;

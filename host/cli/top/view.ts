@@ -1,12 +1,11 @@
 // The live table as lines of text.
 
-import { isStalled } from "../frame.ts";
 import type { Line, Span } from "../screen.ts";
 import { shorten, shortenStart, widthOf } from "../text_width.ts";
 import { chartLines } from "./chart.ts";
 import type { Glyphs } from "./glyphs.ts";
 import { helpLines, keyLine } from "./keys.ts";
-import { workerName } from "./rows.ts";
+import { stalledRows } from "./rows.ts";
 import type { TopState } from "./state.ts";
 import { layoutOf, tableLines } from "./table.ts";
 import { formatDuration } from "./units.ts";
@@ -44,22 +43,21 @@ export function renderTop(state: TopState, scene: Scene, columns: number, rows: 
 
   const window = state.window(room);
   const layout = layoutOf(state, columns, glyphs);
-  const hidden = state.columns.length - layout.fields.length;
+  const hidden = state.columns.length - layout.fieldCount;
   const body = state.isHelping
     ? helpLines(glyphs, columns, room + 2)
     : tableLines(state, layout, window, glyphs);
   if (body.length === 2) body.push(emptyLine(state, glyphs));
   while (body.length < room + 2) body.push([]);
 
-  const right = [
-    window.count > room
-      ? `rows ${window.first + 1}-${window.first + window.rows.length} of ${window.count}`
-      : "",
-    hidden > 0 ? `${hidden} more ${hidden === 1 ? "column" : "columns"} ${glyphs.leftRight}` : "",
-  ];
+  const notes: string[] = [];
+  if (window.count > room) {
+    notes.push(`rows ${window.first + 1}-${window.first + window.rows.length}/${window.count}`);
+  }
+  if (hidden > 0) notes.push(`${counted(hidden, "more column")} ${glyphs.leftRight}`);
   const lines = [
     titleLine(state, scene, columns),
-    twoSides(summary(state), right.filter(Boolean).join("  "), columns),
+    twoSides(summary(state, glyphs), notes.join("  "), columns, glyphs),
     stalledLine(state, glyphs, columns),
     ...body,
   ];
@@ -74,9 +72,9 @@ export function renderTop(state: TopState, scene: Scene, columns: number, rows: 
 export function renderOnce(state: TopState, { glyphs }: Scene, columns: number): Line[] {
   const window = state.window(Number.POSITIVE_INFINITY);
   const layout = layoutOf(state, columns, glyphs);
-  const hidden = state.columns.length - layout.fields.length;
+  const hidden = state.columns.length - layout.fieldCount;
   const note = `, ${counted(hidden, "column")} left out`;
-  const head = summary(state);
+  const head = summary(state, glyphs);
   const lines: Line[] = [hidden > 0 ? [...head, { text: note }] : head];
   const stalled = stalledLine(state, glyphs, columns);
   if (stalled.length > 0) lines.push(stalled);
@@ -109,11 +107,11 @@ function titleLine(state: TopState, { path, interval, glyphs }: Scene, columns: 
   return [...line, { text: " ".repeat(Math.max(1, gap)) }, ...right];
 }
 
-function summary(state: TopState): Line {
+function summary(state: TopState, glyphs: Glyphs): Line {
   if (state.failure !== null) {
     const last = state.time.toTimeString().slice(0, 8);
     return [
-      { text: state.failure, style: "alert" },
+      { text: glyphs.text(state.failure), style: "alert" },
       { text: ` Last values of ${last}, trying again.` },
     ];
   }
@@ -122,38 +120,33 @@ function summary(state: TopState): Line {
   const line: Span[] = [
     { text: `${counted(services.length, "service")}, ${counted(workers, "worker")}` },
   ];
+  if (state.filter !== "" && !state.isFiltering) {
+    line.push({ text: ", with " }, { text: `"${glyphs.text(state.filter)}"`, style: "accent" });
+  }
   if (state.order !== null) {
     const { column, isDescending } = state.order;
-    line.push({ text: `, by ${column.title}, ${isDescending ? "most" : "least"} first` });
-  }
-  if (state.filter !== "" && !state.isFiltering) {
-    line.push({ text: ", with " }, { text: `"${state.filter}"`, style: "accent" });
+    const arrow = isDescending ? glyphs.descending : glyphs.ascending;
+    line.push({ text: `, by ${glyphs.text(column.title)} ${arrow}` });
   }
   return line;
 }
 
 /** Those that stand still are named, wherever their rows are: the longest first. */
 function stalledLine({ frame }: TopState, glyphs: Glyphs, columns: number): Line {
-  const stalled = frame.services.flatMap(({ name, workers }) =>
-    workers.filter(isStalled).map((worker) => ({ name, worker })),
-  );
-  if (stalled.length === 0) return [];
-  stalled.sort((a, b) => b.worker.stalledFor! - a.worker.stalledFor!);
-  const each = stalled.map(
-    ({ name, worker }) =>
-      `${shorten(glyphs.text(name), 20, glyphs.more)} ${workerName(worker)} for ${formatDuration(worker.stalledFor!)}`,
-  );
-  const head = `${stalled.length} stalled: `;
-  let text = head + each[0]!;
-  for (const [index, one] of each.entries()) {
-    if (index === 0) continue;
-    const left = each.length - index;
-    const more = left > 1 ? `, and ${left - 1} more` : "";
-    if (widthOf(`${text}, ${one}${more}`) > columns) {
-      text += `, and ${left} more`;
-      break;
-    }
-    text += `, ${one}`;
+  const rows = stalledRows(frame);
+  if (rows.length === 0) return [];
+  const each = rows.map(({ service, name, worker }) => {
+    const whose = shorten(glyphs.text(service.name), 20, glyphs.more);
+    return `${whose} ${name} for ${formatDuration(worker!.stalledFor!)}`;
+  });
+  // As many as fit, but one at least.
+  let text = "";
+  for (let shown = 1; shown <= each.length; shown++) {
+    const left = each.length - shown;
+    const more = left > 0 ? `, and ${left} more` : "";
+    const longer = `${each.length} stalled: ${each.slice(0, shown).join(", ")}${more}`;
+    if (shown > 1 && widthOf(longer) > columns) break;
+    text = longer;
   }
   return [{ text, style: "alert" }];
 }
@@ -166,10 +159,23 @@ function emptyLine({ frame, filter }: TopState, glyphs: Glyphs): Line {
   return [{ text: `  ${text}`, style: "dim" }];
 }
 
-function twoSides(left: Line, right: string, columns: number): Line {
-  const gap = columns - lineWidth(left) - widthOf(right);
-  if (right === "" || gap < 2) return left;
-  return [...left, { text: " ".repeat(gap) }, { text: right, style: "accent" }];
+/** The right side goes before the left one where there is no room for both. */
+function twoSides(left: Line, right: string, columns: number, glyphs: Glyphs): Line {
+  const room = columns - widthOf(right) - 2;
+  if (right === "" || room < columns / 3) return left;
+  let width = 0;
+  const spans: Span[] = [];
+  for (const { text, style } of left) {
+    const short = shorten(text, room - width, glyphs.more);
+    spans.push({ text: short, style });
+    width += widthOf(short);
+    if (short !== text) break;
+  }
+  return [
+    ...spans,
+    { text: " ".repeat(columns - widthOf(right) - width) },
+    { text: right, style: "accent" },
+  ];
 }
 
 function counted(count: number, what: string): string {
