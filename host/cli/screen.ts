@@ -66,10 +66,7 @@ export class Screen {
   /** What the terminal shows, line by line. */
   #drawn: string[] | null = null;
   readonly #exit = (): void => this.#restore();
-  readonly #resize = (): void => {
-    this.#drawn = null;
-    this.draw();
-  };
+  readonly #resize = (): void => this.redraw();
   readonly #suspend = (): void => {
     this.#restore();
     process.kill(process.pid, "SIGSTOP");
@@ -123,6 +120,12 @@ export class Screen {
     }
     this.#drawn = lines;
     if (text !== "") this.#output.write(BEGIN + text + END);
+  }
+
+  /** Writes all lines, whatever the terminal shows: something else may have written to it. */
+  redraw(): void {
+    this.#drawn = null;
+    this.draw();
   }
 
   /** Ends it, and leaves the last picture, if one is wanted, among the lines of the terminal. */

@@ -23,12 +23,13 @@ export function stopSignal(): AbortSignal {
 export async function stopped(signal: AbortSignal, withinMs: number | null = null): Promise<void> {
   if (!signal.aborted) {
     await new Promise((resolve) => {
-      const timer = withinMs === null ? undefined : setTimeout(resolve, withinMs);
-      const abort = (): void => {
+      const end = (): void => {
         clearTimeout(timer);
+        signal.removeEventListener("abort", end);
         resolve(null);
       };
-      signal.addEventListener("abort", abort, { once: true });
+      const timer = withinMs === null ? undefined : setTimeout(end, withinMs);
+      signal.addEventListener("abort", end, { once: true });
     });
   }
   if (signal.aborted && signal.reason !== null) throw signal.reason;

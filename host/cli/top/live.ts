@@ -35,6 +35,7 @@ export async function runLive(source: Source, scene: Scene, intervalMs: number):
     if (request === "quit") quit.abort(null);
     // The whole job: whoever has started this process waits with it.
     else if (request === "suspend") process.kill(0, "SIGTSTP");
+    else if (request === "redraw") screen.redraw();
     else screen.draw();
   };
   const end = (): void => quit.abort(null);

@@ -14,7 +14,7 @@ export interface Key {
 }
 
 /** What a key asks of the process. */
-export type Request = "quit" | "suspend" | null;
+export type Request = "quit" | "suspend" | "redraw" | null;
 
 const LONGEST_FILTER = 64;
 
@@ -129,6 +129,7 @@ export class TopState {
   press(key: Key): Request {
     if (key.ctrl && key.name === "c") return "quit";
     if (key.ctrl && key.name === "z") return "suspend";
+    if (key.ctrl && key.name === "l") return "redraw";
     if (this.isHelping) {
       this.isHelping = false;
       return null;
