@@ -73,7 +73,7 @@ describe("utilization top, without a terminal", () => {
     });
   });
 
-  it("reads a file as well, and also when everybody is dead", async (t) => {
+  it("reads a file in place of a supervisor", async (t) => {
     const { dir } = await supervised(t);
     const file = join(dir, "default.shm");
     const { code, stdout, stderr } = await runCli(t, [
