@@ -8,7 +8,7 @@ import { formatTrials } from "./stress/table.ts";
 import { anySeed, attempt, isClean, type Trial } from "./stress/trial.ts";
 import { slopeOf } from "./stress/vitals.ts";
 
-const LIMIT = { timeout: 120_000 };
+const LIMIT = { timeout: 240_000 };
 
 async function tryOut(subject: Subject, fault: boolean): Promise<{ trial: Trial; text: string }> {
   const seed = anySeed();

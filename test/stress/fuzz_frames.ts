@@ -22,7 +22,7 @@ import { type Finding, search } from "../support/search.ts";
 import { SilentWire } from "../support/silent_wire.ts";
 import type { Form, Outcome, StressContext, Subject } from "./subject.ts";
 
-const STREAMS: Readonly<Record<Form, number>> = { short: 20_000, long: 1_000_000 };
+const STREAMS: Readonly<Record<Form, number>> = { short: 10_000, long: 1_000_000 };
 /** Of the messages that keep to the protocol, and of the connections, one for so many streams. */
 const SHARE = 10;
 /** Frames whose messages are kept, to be read again much later. */
