@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { Cells } from "./cells.ts";
-import { makeField } from "./field.ts";
+import { type Field, makeField } from "./field.ts";
 import { type Logger, stderrLogger } from "./log.ts";
 import type { Metric } from "./metric.ts";
 import { createMetric } from "./metrics/index.ts";
 import type { Observer } from "./observer.ts";
-import { type Schema, sizeOf } from "./schema.ts";
+import { type FieldDefinition, type Schema, sizeOf } from "./schema.ts";
 
 /** A known name, or any other string; editors offer the known ones. */
 type NameOrOther<Name extends string> = Name | (string & Record<never, never>);
@@ -16,7 +16,6 @@ type NameOrOther<Name extends string> = Name | (string & Record<never, never>);
  * then.
  */
 export class Registry<Name extends string = string> {
-  readonly schema: Schema<Name>;
   /**
    * A random id of 128 bits in hexadecimal: the lifetime of these values. A supervisor that meets it
    * again knows that the worker has come back with what it had counted before.
@@ -26,15 +25,30 @@ export class Registry<Name extends string = string> {
   readonly metrics: { readonly [Key in Name]: Metric };
 
   readonly #log: Logger;
-  readonly #unattached: Cells;
-  readonly #exported: ReadonlyMap<string, Metric>;
+  readonly #exported: Map<string, Metric>;
   readonly #others = new Map<string, Metric>();
   #observer: Observer<Name> | null = null;
+  #schema: Schema<Name>;
+  /** With the fields that were added, whether a segment holds them or not. */
+  #whole: Schema<Name>;
+  readonly #firstCount: number;
+  /** Bytes of a segment, as far as it is known. */
+  #room = Number.POSITIVE_INFINITY;
+  #saidNoRoom = false;
+
+  /**
+   * Called when a field was added that the supervisor does not know of.
+   *
+   * @internal
+   */
+  onGrowth: (() => void) | null = null;
 
   /** Throws a RangeError for a field that is not aligned: it could be read while half written. */
   constructor(schema: Schema<Name>, options: { readonly log?: Logger | undefined } = {}) {
     const { log = stderrLogger } = options;
-    this.schema = schema;
+    this.#schema = schema;
+    this.#whole = schema;
+    this.#firstCount = schema.fields.length;
     this.#log = log;
     for (const { name, type, offset } of schema.fields) {
       if (offset % sizeOf(type) !== 0) {
@@ -43,15 +57,19 @@ export class Registry<Name extends string = string> {
         );
       }
     }
-    this.#unattached = Cells.allocate(schema.size);
     this.#exported = new Map(
       schema.fields.map((field) => [field.name, createMetric(field, log)] as const),
     );
-    this.#moveTo(this.#unattached);
+    this.#moveTo(Cells.allocate(schema.size), schema);
     // Without a prototype: a field may well be called "constructor".
     this.metrics = Object.freeze(
       Object.assign(Object.create(null), Object.fromEntries(this.#exported)),
     );
+  }
+
+  /** The fields that a supervisor is told. */
+  get schema(): Schema<Name> {
+    return this.#schema;
   }
 
   /** The observer that the metrics are attached to. */
@@ -83,7 +101,8 @@ export class Registry<Name extends string = string> {
     if (observer !== null && observer.schema !== this.schema) {
       throw new TypeError("Cannot attach a registry to an observer of another schema");
     }
-    this.#moveTo(observer?.acquire() ?? this.#unattached);
+    if (observer === null) this.#moveTo(Cells.allocate(this.#whole.size), this.#whole);
+    else this.#moveTo(observer.acquire(), observer.schema);
     const previous = this.#observer;
     this.#observer = observer;
     // Now, not at the next tick: the supervisor may read it as soon as it knows of it.
@@ -91,9 +110,52 @@ export class Registry<Name extends string = string> {
     previous?.release();
   }
 
-  #moveTo(cells: Cells): void {
-    for (const field of this.schema.fields) {
-      this.#exported.get(field.name)!.moveTo(cells, field.offset);
+  /**
+   * Adds a field behind the others, and returns its metric: it counts at once, and is seen by the
+   * supervisor when the worker has registered anew. Throws as `Schema.build` does, and for a name
+   * that is taken.
+   *
+   * @internal
+   */
+  add(name: string, definition: FieldDefinition): Metric {
+    this.#whole = this.#whole.with(name, definition);
+    const field = this.#whole.fields.at(-1)!;
+    const metric = createMetric(field, this.#log);
+    this.#exported.set(name, metric);
+    const before = this.#schema.fields.length;
+    this.fit(this.#room);
+    if (this.#schema.fields.length > before) this.onGrowth?.();
+    return metric;
+  }
+
+  /**
+   * Leaves out the last of the added fields where a segment of `room` bytes does not hold them: they
+   * count for this process alone then.
+   *
+   * @internal
+   */
+  fit(room: number): void {
+    this.#room = room;
+    const { fields } = this.#whole;
+    let count = fields.length;
+    const isOut = ({ offset, type }: Field): boolean => offset + sizeOf(type) > room;
+    while (count > this.#firstCount && isOut(fields[count - 1]!)) count--;
+    if (count !== this.#schema.fields.length) this.#schema = this.#whole.first(count);
+    const out = fields.length - count;
+    if (out === 0 || this.#saidNoRoom) return;
+    this.#saidNoRoom = true;
+    const more = out === 1 ? "" : ` and ${out - 1} more`;
+    this.#log.warn(
+      `No room for metric "${fields[count]!.name}"${more}: a segment has ${room} bytes, ${this.#whole.size} are needed (--segment-size)`,
+    );
+  }
+
+  /** Metrics that have no place there go on in memory of their own. */
+  #moveTo(cells: Cells, schema: Schema<Name>): void {
+    for (const [name, metric] of this.#exported) {
+      const field = schema.field(name);
+      if (field === undefined) metric.moveTo(Cells.allocate(8), 0);
+      else metric.moveTo(cells, field.offset);
     }
   }
 

@@ -61,11 +61,19 @@ export class Schema<Name extends string = string> {
   readonly fields: readonly Field<Name>[];
   /** Bytes from the start of the segment to the end of the last field. */
   readonly size: number;
+  /**
+   * Where the heartbeat of a worker goes: the first aligned 32-bit word behind the fields, so that
+   * it moves none of them. Where fields were added later, they are behind it.
+   *
+   * @internal
+   */
+  readonly heartbeatOffset: number;
   readonly #byName: ReadonlyMap<string, Field<Name>>;
 
-  private constructor(fields: readonly Field<Name>[]) {
+  private constructor(fields: readonly Field<Name>[], heartbeatOffset?: number) {
     this.fields = fields;
     this.size = Math.max(0, ...fields.map((field) => field.offset + sizeOf(field.type)));
+    this.heartbeatOffset = heartbeatOffset ?? Math.ceil(this.size / 4) * 4;
     this.#byName = new Map(fields.map((field) => [field.name, field]));
   }
 
@@ -81,23 +89,7 @@ export class Schema<Name extends string = string> {
         `Cannot build a schema: the definition is not an object: ${shown(definition)}`,
       );
     }
-    let offset = 0;
-    const fields = Object.entries(definition).map(([name, value]) => {
-      const options = typeof value === "string" ? { type: value } : value;
-      const problem =
-        nameProblem(name) ??
-        optionsProblem(name, options) ??
-        unknownOption(options) ??
-        typeProblem(options.type);
-      if (problem !== null) throw problemError(name, problem);
-
-      const type = resolveAlias(options.type) as FieldType;
-      const size = sizeOf(type);
-      offset = Math.ceil(offset / size) * size;
-      const field = makeField(name as keyof Definition & string, type, offset, options);
-      offset += size;
-      return field;
-    });
+    const fields = layOut(definition, 0) as Field<keyof Definition & string>[];
     if (fields.length === 0 || fields.length > MAX_ROWS) {
       throw new RangeError(
         `Cannot build a schema of ${fields.length} fields: 1 to ${MAX_ROWS} are allowed`,
@@ -128,13 +120,30 @@ export class Schema<Name extends string = string> {
   }
 
   /**
-   * Where the heartbeat of a worker goes: the first aligned 32-bit word behind the fields, so that
-   * it moves none of them.
+   * The same with one more field, behind all others and the heartbeat: these stay where they are.
+   * Throws as `build` does, and for a name that is taken.
    *
    * @internal
    */
-  get heartbeatOffset(): number {
-    return Math.ceil(this.size / 4) * 4;
+  with(name: string, definition: FieldDefinition): Schema<Name> {
+    if (this.#byName.has(name)) {
+      throw new RangeError(`Cannot build field "${printable(name)}": the name is taken`);
+    }
+    if (this.fields.length === MAX_ROWS) {
+      throw new RangeError(`Cannot build field "${printable(name)}": ${MAX_ROWS} are allowed`);
+    }
+    const added = layOut({ [name]: definition }, Math.max(this.size, this.heartbeatOffset + 4));
+    return new Schema([...this.fields, ...(added as Field<Name>[])], this.heartbeatOffset);
+  }
+
+  /**
+   * The same with the first `count` fields alone.
+   *
+   * @internal
+   */
+  first(count: number): Schema<Name> {
+    if (count >= this.fields.length) return this;
+    return new Schema(this.fields.slice(0, count), this.heartbeatOffset);
   }
 
   /** The field of this name, if there is one. */
@@ -146,6 +155,27 @@ export class Schema<Name extends string = string> {
   toRows(): Row[] {
     return toRows(this.fields);
   }
+}
+
+/** Fields from this offset on, each aligned to its size. Throws for the first one at fault. */
+function layOut(definition: SchemaDefinition, start: number): Field[] {
+  let offset = start;
+  return Object.entries(definition).map(([name, value]) => {
+    const options = typeof value === "string" ? { type: value } : value;
+    const problem =
+      nameProblem(name) ??
+      optionsProblem(name, options) ??
+      unknownOption(options) ??
+      typeProblem(options.type);
+    if (problem !== null) throw problemError(name, problem);
+
+    const type = resolveAlias(options.type) as FieldType;
+    const size = sizeOf(type);
+    offset = Math.ceil(offset / size) * size;
+    const field = makeField(name, type, offset, options);
+    offset += size;
+    return field;
+  });
 }
 
 /** Fields as rows. Options that were not given are left out. */

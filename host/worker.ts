@@ -25,6 +25,8 @@ const REFUSED_RETRY_MS = 2500;
 const LONGEST_REFUSED_RETRY_MS = 60_000;
 const GOODBYE_MS = 1000;
 const HEARTBEAT_MS = 500;
+/** Fields that are added one after another are told in one go. */
+const RENEWAL_MS = 50;
 /** A timer of more fires at once. */
 const LONGEST_HEARTBEAT_MS = 0x7fffffff;
 
@@ -67,6 +69,11 @@ export class Worker<Name extends string = string> {
   readonly #options: WorkerOptions<Name>;
   readonly #log: Logger;
   #connection: Connection | null = null;
+  /** The connection under which the supervisor knows us until the new one has registered. */
+  #outdated: Connection | null = null;
+  /** What the supervisor was told is not so any more. */
+  #isOutdated = false;
+  #renewal: ReturnType<typeof setTimeout> | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #retryMs = FIRST_RETRY_MS;
   #refusedRetryMs = REFUSED_RETRY_MS;
@@ -91,6 +98,7 @@ export class Worker<Name extends string = string> {
     this.#heartbeatMs = heartbeatMs;
     this.#options = options;
     this.registry = options.registry;
+    this.registry.onGrowth = () => this.reregister();
     this.socket = resolve(options.socket ?? defaultSocket());
     this.#log = safely(options.log ?? stderrLogger);
   }
@@ -132,6 +140,7 @@ export class Worker<Name extends string = string> {
   }
 
   #connect(): void {
+    this.#isOutdated = false;
     let owner: number;
     let state: Map<unknown, unknown>;
     try {
@@ -222,6 +231,7 @@ export class Worker<Name extends string = string> {
       throw new TypeError("path, segment size and offset expected");
     }
     const { mapping, requireMapping, flushMs, owners = [] } = this.#options;
+    this.registry.fit(size);
     const observer = this.#open({
       path,
       identity: typeof identity === "string" ? identity : undefined,
@@ -295,6 +305,7 @@ export class Worker<Name extends string = string> {
   }
 
   #registered(connection: Connection, id: unknown): void {
+    if (connection !== this.#connection) return;
     if (this.#place !== "taken") {
       if (this.#place === "none")
         this.#say("warn", `Supervisor at "${this.socket}" gave no segment, asking again later`);
@@ -305,10 +316,34 @@ export class Worker<Name extends string = string> {
     this.#id = typeof id === "number" ? id : null;
     this.#retryMs = FIRST_RETRY_MS;
     this.#say("info", `Registered with supervisor at "${this.socket}" (mapping: ${this.mapping})`);
+    // The incarnation is the same: the supervisor has dropped the old registration for this one.
+    this.#outdated?.close();
+    this.#outdated = null;
+    if (this.#isOutdated) this.reregister();
+  }
+
+  /**
+   * Registers anew soon, if it is registered: with the fields and the name of then, and with all its
+   * values. It is seen all the time.
+   *
+   * @internal
+   */
+  reregister(): void {
+    this.#isOutdated = true;
+    if (this.#id === null || this.#outdated !== null || this.#renewal !== null) return;
+    this.#renewal = setTimeout(() => {
+      this.#renewal = null;
+      // Whoever lost the supervisor meanwhile comes back with what is true then.
+      if (this.#id === null || this.#connection === null) return;
+      this.#outdated = this.#connection;
+      this.#connection = null;
+      this.#connect();
+    }, RENEWAL_MS);
+    this.#renewal.unref();
   }
 
   #refused(connection: Connection, error: unknown): void {
-    if (connection.closed) return;
+    if (connection.closed || connection !== this.#connection) return;
     this.#sayError(error);
     this.#reconnect(connection);
   }
@@ -359,8 +394,12 @@ export class Worker<Name extends string = string> {
     if (!this.#running) return;
     this.#running = false;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#renewal !== null) clearTimeout(this.#renewal);
+    this.#renewal = null;
     if (this.#heartbeat !== null) clearInterval(this.#heartbeat);
     this.#heartbeat = null;
+    this.#outdated?.close();
+    this.#outdated = null;
     const connection = this.#connection;
     this.#connection = null;
     const { observer } = this.registry;
