@@ -79,7 +79,8 @@ export class Instrumentation {
           },
           state: isMainThread ? {} : { thread: threadId },
           registry,
-          log: this.#log,
+          // Of its own: that it is registered ends no other trouble.
+          log: quietLogger(),
         }).run();
         setInterval(() => this.#look(), INTERVAL_MS).unref();
         process.once("exit", () => this.#end());
