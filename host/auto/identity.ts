@@ -19,11 +19,20 @@ const OWN_PROGRAMS = fileURLToPath(new URL("../cli/", import.meta.url));
  */
 export type ProcessKind = "service" | "tool" | "none";
 
+/**
+ * The environment as the application will have it: in PM2's cluster mode most of it comes as one
+ * variable, which is unpacked only when we have been loaded.
+ */
+export function ownEnvironment(environment: Environment = process.env): Environment {
+  try {
+    return { ...environment, ...JSON.parse(environment.pm2_env ?? "{}") };
+  } catch {
+    return environment;
+  }
+}
+
 /** The main script of this process, as far as there is one. */
-export function mainScript(
-  argument: string | undefined = process.argv[1],
-  environment: Environment = process.env,
-): string | null {
+export function mainScript(argument: string | undefined, environment: Environment): string | null {
   const isContainer = argument !== undefined && PM2_CONTAINER.test(argument);
   const script = (isContainer && environment.pm_exec_path) || argument;
   if (!script) return null;
@@ -46,7 +55,7 @@ export function kindOf(script: string | null): ProcessKind {
  * `UTILIZATION_NAME`, the name that PM2 knows the application by, that in the nearest package.json
  * which has one, or that of the script.
  */
-export function serviceName(script: string | null, environment: Environment = process.env): string {
+export function serviceName(script: string | null, environment: Environment): string {
   const { UTILIZATION_NAME, pm_id, name } = environment;
   if (UTILIZATION_NAME) return UTILIZATION_NAME;
   if (pm_id !== undefined && name) return name;

@@ -10,7 +10,7 @@ import { Registry } from "../registry.ts";
 import { Schema } from "../schema.ts";
 import type { Worker } from "../worker.ts";
 import { PROCESS_FIELDS, THREAD_FIELDS } from "./fields.ts";
-import { kindOf, mainScript, type ProcessKind, serviceName } from "./identity.ts";
+import { kindOf, mainScript, ownEnvironment, type ProcessKind, serviceName } from "./identity.ts";
 import { quietLogger } from "./log.ts";
 import { type MeasuredMetrics, Measures } from "./measures.ts";
 import { AddedMetrics, type AutoRegistry } from "./registry.ts";
@@ -127,8 +127,9 @@ export class Instrumentation {
 function ownIdentity(): Identity {
   const known = isMainThread ? undefined : getEnvironmentData(ENVIRONMENT_KEY);
   if (known !== undefined) return known as unknown as Identity;
-  const script = mainScript();
-  const identity = { name: serviceName(script), kind: kindOf(script) };
+  const environment = ownEnvironment();
+  const script = mainScript(process.argv[1], environment);
+  const identity = { name: serviceName(script, environment), kind: kindOf(script) };
   if (isMainThread) setEnvironmentData(ENVIRONMENT_KEY, identity);
   return identity;
 }
