@@ -13,6 +13,7 @@ import { measureClusterMetrics } from "./cluster_metrics.ts";
 import { measureCurves } from "./curves.ts";
 import { additionsPerNanosecond, describeEnvironment } from "./environment.ts";
 import { measureFirstSample } from "./first_sample.ts";
+import { measureInstrumentation } from "./instrumentation.ts";
 import { measureManyServices } from "./many_services.ts";
 import { measureAgainstPromClient } from "./prom_client.ts";
 import { measureRegistered } from "./registered.ts";
@@ -62,6 +63,7 @@ async function measureAll(): Promise<void> {
   await measureBlockedWorker(folder, settings, results);
   await measureManyServices(folder, settings, results);
   await measureRegistered(folder, settings, results);
+  await measureInstrumentation(folder, settings, results);
   measureArtifact(results);
 
   const environment = describeEnvironment(onTmpfs, settings, additions);

@@ -8,6 +8,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HttpServer, type HttpServerOptions } from "../../host/http/server.ts";
 import {
+  type AutoRegistry,
+  type CounterOptions,
+  type GaugeOptions,
+  registry,
+} from "../../host/auto.ts";
+import {
   type Aggregate,
   type Allocation,
   type ConnectOptions,
@@ -63,6 +69,7 @@ const folder = mkdtempSync(join(tmpdir(), "consumer-"));
 try {
   embedTheCore();
   countInASegment();
+  addToTheAutomaticOnes();
   await superviseAWorker();
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -113,6 +120,18 @@ function countInASegment(): void {
   assert.equal(values?.requests_total, 3);
   observer.close();
   allocator.close({ unlink: true });
+}
+
+function addToTheAutomaticOnes(): void {
+  const added: AutoRegistry = registry;
+  const counterOptions: CounterOptions = { type: "u32", help: "Orders that were taken" };
+  const gaugeOptions: GaugeOptions = { aggregate: "max", unit: "seconds" };
+  const orders: Metric = added.counter("orders_total", counterOptions);
+  orders.increment(2);
+  added.gauge("oldest_order_seconds", gaugeOptions).set(1.5);
+  assert.equal(added.counter("orders_total", counterOptions).value, 2);
+  // @ts-expect-error: a counter is summed.
+  added.counter("other_total", { aggregate: "sum" });
 }
 
 async function superviseAWorker(): Promise<void> {

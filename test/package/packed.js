@@ -18,6 +18,8 @@ const REQUIRED_FILES = [
   "build/core.simd.wasm",
   "dist/host/index.js",
   "dist/host/index.d.ts",
+  "dist/host/auto.js",
+  "dist/host/auto.d.ts",
   "dist/host/cli/main.js",
   "dist/host/http/server.js",
 ];

@@ -8,6 +8,7 @@ import { check, output } from "./checks.js";
 /** Where the program finds each part in this project, and in the package. */
 const SOURCES = {
   "../../host/index.ts": "utilization-monitor",
+  "../../host/auto.ts": "utilization-monitor/auto",
   "../../host/http/server.ts": "utilization-monitor/http",
 };
 
@@ -43,8 +44,10 @@ export async function checkTypes(root, folder, compilers, nodes) {
   writeFileSync(join(folder, "small.mts"), SMALL_PROGRAM);
 
   await check("types: the program uses every public export", () => {
-    const declarations = join(folder, "node_modules/utilization-monitor/dist/host/index.d.ts");
-    const names = exportedNames(readFileSync(declarations, "utf8"));
+    const declarations = ["index", "auto"].map((entry) =>
+      join(folder, `node_modules/utilization-monitor/dist/host/${entry}.d.ts`),
+    );
+    const names = declarations.flatMap((path) => exportedNames(readFileSync(path, "utf8")));
     const unused = names.filter((name) => !new RegExp(`\\b${name}\\b`).test(consumer(root)));
     assert.ok(names.length > 0, "no export is found");
     assert.deepEqual(unused, []);
