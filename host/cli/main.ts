@@ -13,6 +13,7 @@ type Command = (args: readonly string[]) => Promise<number>;
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["demo", async () => (await import("./demo.ts")).demo],
   ["inspect", async () => (await import("./inspect.ts")).inspect],
+  ["run", async () => (await import("./run.ts")).run],
   ["status", async () => (await import("./status.ts")).status],
   ["supervise", async () => (await import("./supervise.ts")).supervise],
   ["top", async () => (await import("./top.ts")).top],

@@ -1,0 +1,76 @@
+// How the process of a worker is started.
+
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import cluster from "node:cluster";
+import { extname } from "node:path";
+
+/** A process that was started, or could not be: then its child says so by an event. */
+export interface Launched {
+  readonly child: ChildProcess;
+  /** Whether it leads a process group of its own, which ends with it. */
+  readonly isLeader: boolean;
+  /** Has it given no more connections. True if it will end by itself when it has none left. */
+  leave(): boolean;
+  /** Calls back when it has begun to listen. */
+  onListening(listening: () => void): void;
+}
+
+/** Compiled, or not, as this file is. */
+const LEAVING: URL = new URL(`./leaving${extname(import.meta.url)}`, import.meta.url);
+
+export type Launch = (number: number) => Launched;
+
+export interface LaunchOptions {
+  readonly env: (number: number) => NodeJS.ProcessEnv;
+  /** What its standard output and error are. */
+  readonly outputs: readonly [stdout: "pipe" | number, stderr: "pipe" | number];
+}
+
+/** Starts any command. A session of its own keeps Ctrl-C of our terminal from it: we tell it. */
+export function commandLauncher(
+  file: string,
+  args: readonly string[],
+  { env, outputs }: LaunchOptions,
+): Launch {
+  const stdio: StdioOptions = ["ignore", ...outputs];
+  return (number) => ({
+    child: spawn(file, args, { env: env(number), stdio, detached: true }),
+    isLeader: true,
+    leave: () => false,
+    onListening() {},
+  });
+}
+
+/**
+ * Starts a script with this very Node.js, as a worker of `node:cluster`: its servers share their
+ * ports with those of the others.
+ *
+ * @param script what Node.js is given: options, script, arguments.
+ */
+export function clusterLauncher(script: readonly string[], options: LaunchOptions): Launch {
+  // Each gets an inspector port of its own, where it is known that one is wanted.
+  const inspectors = script.findIndex((argument) => !/^--inspect/.test(argument));
+  // `fork` puts one after the other, so that we need not know which argument is the script.
+  const [exec, ...args] = script.slice(inspectors);
+  cluster.setupPrimary({
+    exec: exec!,
+    args,
+    execArgv: ["--import", LEAVING.href, ...script.slice(0, inspectors)],
+    stdio: ["ignore", ...options.outputs, "ipc"],
+  });
+  return (number) => {
+    const worker = cluster.fork(options.env(number));
+    // What could not be sent to a worker that ends.
+    worker.on("error", () => {});
+    return {
+      child: worker.process,
+      isLeader: false,
+      leave() {
+        const isConnected = worker.isConnected();
+        if (isConnected) worker.disconnect();
+        return isConnected;
+      },
+      onListening: (listening) => void worker.once("listening", listening),
+    };
+  };
+}
