@@ -17,18 +17,18 @@ Version:               utilization --version
 export const RUN_HELP: string = `Usage: utilization run [options] -- command [arguments]
 
 Starts a supervisor and copies of a command. Those of Node.js are instrumented
-without a change; others find the supervisor by $UTILIZATION_SUPERVISOR. Each has
-its number in $UTILIZATION_WORKER, and its name before each line that it writes.
+without a change; others find the supervisor by $UTILIZATION_SUPERVISOR. Each
+has its number in $UTILIZATION_WORKER, and its name before what it writes.
 
   --workers N          how many; "max": one for each processor (1)
-  --name NAME          the service, and its supervisor as in "status --name NAME"
+  --name NAME          the service, and its supervisor for "status --name NAME"
                        ($UTILIZATION_NAME, the package, the command; default)
   --cluster            a script of Node.js: the workers share its ports, as with
                        node:cluster; --workers is "max" then
   --restart WHEN       on-failure, always, never; 0 is no failure (on-failure)
   --grace DURATION     from SIGTERM to SIGKILL (10s)
-  --http ADDRESS       serves values and a page: 127.0.0.1:9464; :9464 is loopback
-  --json               prints lines of JSON as "supervise" does; what the workers
+  --http ADDRESS       serves values and a page: 127.0.0.1:9464, :9464
+  --json               prints lines of JSON, as "supervise" does; what workers
                        write all goes to standard error
   --raw                workers write for themselves, without their names
   --auto, --no-auto    instruments every command, or none
@@ -39,11 +39,11 @@ its number in $UTILIZATION_WORKER, and its name before each line that it writes.
 
 A worker that crashes is started again after 0.1 s, then ever later, up to 30 s.
 SIGHUP replaces all, one by one; where a replacement fails, the others stay.
-SIGTERM and SIGINT end all, a second one at once; SIGUSR1 and SIGUSR2 are passed on.
+SIGTERM and SIGINT end all, a second one at once. SIGUSR1 and SIGUSR2 go to all.
 
-Exit code: 0 when they ended in time, 1 when one was killed, 128 + the signal that
-killed all; if not stopped, the code that all workers ended with, 1 if they differ;
-127 when there is no such command, 126 when it cannot be executed.
+Exit code: 0 when all ended in time, 1 when one was killed, 128 + the signal
+that killed all. Not stopped: the code that all workers ended with, 1 if they
+differ. 127 when there is no such command, 126 when it cannot be executed.
 `;
 
 export const SUPERVISE_HELP: string = `Usage: utilization supervise [options]

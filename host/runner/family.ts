@@ -1,5 +1,6 @@
 // Which process belongs to whom.
 
+import { readdirSync } from "node:fs";
 import { readProc } from "../proc.ts";
 
 const LONGEST_CHAIN = 64;
@@ -20,15 +21,43 @@ export function isOfFamily(processId: number, leader: number): boolean {
   return false;
 }
 
+interface Relatives {
+  /** It has ended, and nobody has asked how. */
+  readonly isZombie: boolean;
+  readonly parent: number;
+  readonly group: number;
+}
+
 /** Null where it is gone, or cannot be seen. */
-function relativesOf(processId: number): { parent: number; group: number } | null {
+function relativesOf(processId: number): Relatives | null {
   try {
     const text = readProc(`/proc/${processId}/stat`);
-    const [, parent, group] = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return { parent: Number(parent), group: Number(group) };
+    const [state, parent, group] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    const isZombie = state === "Z" || state === "X";
+    return { isZombie, parent: Number(parent), group: Number(group) };
   } catch {
     return null;
   }
+}
+
+/**
+ * Whether a process of the group still runs. Signals reach those as well that have ended and that
+ * the first process of a container is slow to bury.
+ */
+export function isGroupRunning(group: number): boolean {
+  if (!signal(-group, 0)) return false;
+  let ids: number[];
+  try {
+    ids = readdirSync("/proc")
+      .map(Number)
+      .filter((id) => id > 0);
+  } catch {
+    return true;
+  }
+  return ids.some((id) => {
+    const relatives = relativesOf(id);
+    return relatives !== null && relatives.group === group && !relatives.isZombie;
+  });
 }
 
 /** Sends a signal to a process, or with a negative id to a group. False if there is none. */

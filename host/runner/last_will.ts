@@ -9,12 +9,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 const SCRIPT = `
 while read -r line; do targets=$line; done
 [ -n "$targets" ] || exit 0
-kill -TERM -- $targets 2>/dev/null
-kill -CONT -- $targets 2>/dev/null
+kill -s TERM -- $targets 2>/dev/null
+kill -s CONT -- $targets 2>/dev/null
 left=$1
-alive() { for target in $targets; do kill -0 -- "$target" 2>/dev/null && return 0; done; return 1; }
+alive() { for target in $targets; do kill -s 0 -- "$target" 2>/dev/null && return 0; done; return 1; }
 while [ "$left" -gt 0 ] && alive; do sleep 1; left=$((left - 1)); done
-kill -KILL -- $targets 2>/dev/null
+kill -s KILL -- $targets 2>/dev/null
 `;
 
 /**

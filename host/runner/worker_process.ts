@@ -3,7 +3,7 @@
 import type { ChildProcess } from "node:child_process";
 import { clearTimeout, setTimeout } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isOfFamily, signal } from "./family.ts";
+import { isGroupRunning, isOfFamily, signal } from "./family.ts";
 import type { Launched } from "./launch.ts";
 
 /** How often a group is looked at whose leader has ended. */
@@ -131,9 +131,7 @@ export class WorkerProcess {
     if (target !== null && signal(target, "SIGTERM")) {
       signal(target, "SIGCONT");
       const deadline = performance.now() + this.#graceMs;
-      // What nobody reaps after its death stays in the group.
-      const end = deadline + LAST_WORDS_MS;
-      while (signal(target, 0) && performance.now() < end) {
+      while (isGroupRunning(-target)) {
         if (performance.now() >= deadline) signal(target, "SIGKILL");
         await sleep(LOOK_MS);
       }
