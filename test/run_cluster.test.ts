@@ -152,7 +152,7 @@ describe("utilization run --cluster", { skip: isDeno && "Deno's workers share no
 
   it("passes options on to Node.js, and arguments to the script", async (t) => {
     const file = join(temporaryFolder(t), "a.cjs");
-    writeFileSync(file, "console.log(process.title, ...process.argv.slice(2))");
+    writeFileSync(file, "console.log(process.title, ...process.argv.slice(2)); process.exit()");
     const node = [
       process.execPath,
       "--title",

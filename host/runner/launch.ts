@@ -3,13 +3,14 @@
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import cluster from "node:cluster";
 import { extname } from "node:path";
+import { LEAVE } from "./leaving.ts";
 
 /** A process that was started, or could not be: then its child says so by an event. */
 export interface Launched {
   readonly child: ChildProcess;
   /** Whether it leads a process group of its own, which ends with it. */
   readonly isLeader: boolean;
-  /** Has it given no more connections. True if it will end by itself when it has none left. */
+  /** Has it answer what it was asked. True if it will get its SIGTERM from itself then. */
   leave(): boolean;
   /** Calls back when it has begun to listen. */
   onListening(listening: () => void): void;
@@ -67,7 +68,7 @@ export function clusterLauncher(script: readonly string[], options: LaunchOption
       isLeader: false,
       leave() {
         const isConnected = worker.isConnected();
-        if (isConnected) worker.disconnect();
+        if (isConnected) worker.send(LEAVE);
         return isConnected;
       },
       onListening: (listening) => void worker.once("listening", listening),
