@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { isRunning, runCli } from "./fixtures/cli_process.ts";
@@ -97,7 +97,7 @@ describe("utilization run", () => {
 
   it("ends with the code of the workers where none is started again", async (t) => {
     const folder = temporaryFolder(t);
-    const file = script(folder, "job.sh", "exit ${1:-$UTILIZATION_WORKER}");
+    const file = script(folder, "job.sh", '[ -n "$1" ] && exit $1; exit $UTILIZATION_WORKER');
     const codeOf = async (...words: string[]) => (await new Run(t, words).exit).code;
     assert.equal(await codeOf("--workers", "3", "--restart", "never", "--", file, "9"), 9);
     assert.equal(await codeOf("--workers", "3", "--restart", "never", "--", file), 1);

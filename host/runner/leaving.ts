@@ -10,15 +10,17 @@ import { isMainThread } from "node:worker_threads";
 /** What a worker is told. Others of its messages are the application's. */
 export const LEAVE = "utilization:leave";
 /** Who has asked nothing for so long is hardly about to: its connection may be closed. */
-const IDLE_MS = 500;
+const IDLE_MS = 1000;
 
 if (isMainThread && cluster.worker !== undefined) {
   const { worker } = cluster;
   // Ctrl-C goes to all processes of a terminal. They are ended one after the other, by SIGTERM.
   for (const name of ["SIGINT", "SIGHUP"]) process.on(name, () => {});
   let isLeaving = false;
+  let lastRequest = Number.NEGATIVE_INFINITY;
   subscribe("http.server.request.start", (message) => {
     const { response } = message as { readonly response: ServerResponse };
+    lastRequest = performance.now();
     // The connection ends with this answer: no request can cross its end.
     if (isLeaving) response.shouldKeepAlive = false;
   });
@@ -27,6 +29,9 @@ if (isMainThread && cluster.worker !== undefined) {
     isLeaving = true;
     worker.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
     // Closes the servers, and waits for the end of their connections.
-    setTimeout(() => worker.disconnect(), IDLE_MS);
+    const disconnect = (): void => void worker.disconnect();
+    const isIdle = performance.now() - lastRequest >= IDLE_MS;
+    // What has arrived is read first, however late the timer is.
+    setTimeout(() => setImmediate(disconnect), isIdle ? 0 : IDLE_MS);
   });
 }
