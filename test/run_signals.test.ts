@@ -119,6 +119,6 @@ function shellsOf(pid: number): number[] {
   const lines = execFileSync("ps", ["-eo", "pid,ppid,args"], { encoding: "utf8" }).split("\n");
   return lines.flatMap((line) => {
     const [, child, parent, command] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
-    return Number(parent) === pid && command!.startsWith("sh -c") ? Number(child) : [];
+    return Number(parent) === pid && /^\S*sh -c/.test(command!) ? Number(child) : [];
   });
 }
