@@ -26,7 +26,7 @@ describe("utilization", () => {
     assert.equal((readJson("deno.json") as { version: string }).version, version);
   });
 
-  for (const command of ["demo", "inspect", "status", "supervise", "top"]) {
+  for (const command of ["demo", "inspect", "run", "status", "supervise", "top"]) {
     it(`prints help for ${command} --help, and does nothing`, async (t) => {
       const { code, stdout, stderr } = await runCli(t, [command, "--help"]);
       assert.equal(code, 0);
@@ -39,7 +39,7 @@ describe("utilization", () => {
   const mistakes: readonly [args: string[], message: RegExp, help: string][] = [
     [
       ["tap"],
-      /^utilization: Unknown command "tap": not one of demo, inspect, .*status, supervise, top$/m,
+      /^utilization: Unknown command "tap": not one of demo, inspect, run, status, supervise, top$/m,
       "--help",
     ],
     [["--verbose"], /^utilization: Unknown option "--verbose"/m, "--help"],
