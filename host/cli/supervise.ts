@@ -4,11 +4,12 @@ import type { HttpServer } from "../http/server.ts";
 import { stderrLogger } from "../log.ts";
 import { Supervisor } from "../supervisor.ts";
 import { UtilizationMonitor, type UtilizationMonitorOptions } from "../utilization_monitor.ts";
-import { parseDuration, parseMode, parseSize, UsageError, withOptions } from "./arguments.ts";
+import { UsageError, withOptions } from "./arguments.ts";
 import { SUPERVISE_HELP } from "./help.ts";
 import { httpOptions, serveHttp } from "./http.ts";
 import { printLine } from "./output.ts";
-import { groupIdOf, placeToSupervise } from "./place.ts";
+import { placeToSupervise } from "./place.ts";
+import { parseSharing, SHARING_OPTIONS } from "./sharing.ts";
 import { stopped, stopSignal } from "./stop.ts";
 
 const OPTIONS = {
@@ -16,12 +17,7 @@ const OPTIONS = {
   dir: { type: "string" },
   socket: { type: "string" },
   path: { type: "string" },
-  interval: { type: "string" },
-  size: { type: "string" },
-  "segment-size": { type: "string" },
-  "max-size": { type: "string" },
-  mode: { type: "string" },
-  group: { type: "string" },
+  ...SHARING_OPTIONS,
   http: { type: "string" },
   "http-host": { type: "string" },
 } as const;
@@ -36,20 +32,9 @@ class LineMonitor extends UtilizationMonitor {
 /** Runs a supervisor until it is stopped. */
 export function supervise(args: readonly string[]): Promise<number> {
   return withOptions("supervise", args, SUPERVISE_HELP, OPTIONS, async (values) => {
-    const interval = parseDuration("interval", values.interval ?? "10s") / 1000;
-    const size = parseSize("size", values.size ?? "32KiB");
-    const segmentSize = parseSize("segment-size", values["segment-size"] ?? "512");
-    const maxSize = parseSize("max-size", values["max-size"] ?? "64MiB");
-    const mode = parseMode("mode", values.mode ?? "0600");
-    const groupId = values.group === undefined ? undefined : groupIdOf(values.group);
-    if (size > maxSize) {
-      throw new UsageError(`Cannot use --size ${size}: beyond --max-size, ${maxSize}`);
-    }
-    if (segmentSize > size) {
-      throw new UsageError(`Cannot use --segment-size ${segmentSize}: beyond --size, ${size}`);
-    }
+    const options = parseSharing(values);
+    const { mode, groupId } = options;
     const http = await httpOptions(values);
-    const options = { interval, size, segmentSize, maxSize, mode, groupId };
     // Before anything is touched.
     makeMonitor({ ...options, path: values.path });
     const { socket, file } = placeToSupervise(values);
