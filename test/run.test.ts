@@ -73,9 +73,9 @@ describe("utilization run", () => {
     const env = { NODE_OPTIONS: "--no-deprecation" };
     const cases: [words: string[], expected: RegExp][] = [
       [["--", file], /\| \[--no-deprecation\]$/],
-      [["--auto", "--", file], /\| \[--no-deprecation --import file:\/\/\S*run_auto\.\w+\]$/],
+      [["--auto", "--", file], /\| \[--no-deprecation --import file:\/\/\S*\/host\/auto\.\w+\]$/],
       [["--no-auto", "--", ...print], /\| --no-deprecation$/],
-      [["--", ...print], /\| --no-deprecation --import file:\/\/\S*run_auto\.\w+$/],
+      [["--", ...print], /\| --no-deprecation --import file:\/\/\S*\/host\/auto\.\w+$/],
     ];
     for (const [words, expected] of cases) {
       const { stdout, stderr } = await new Run(t, words, { env }).exit;
@@ -224,18 +224,19 @@ describe("utilization run", () => {
   it("serves what it sees by HTTP where it is told to", async (t) => {
     const folder = temporaryFolder(t);
     const file = script(folder, "a.sh", "echo here; exec sleep 1000");
-    const run = new Run(t, ["--http", ":9464", "--", file], { folder });
+    const run = new Run(t, ["--http", "0", "--", file], { folder });
     await run.until("a worker", () => run.lines.length === 1);
-    assert.ok(run.log.includes(`http :9464, 1 monitor of ${run.socket}\n`));
-    assert.match(run.log, /INFO Serving http:\/\/:9464\//);
+    const [, url] = /INFO Serving (http:\/\/127\.0\.0\.1:\d+\/)/.exec(run.log) ?? [];
+    assert.ok(url !== undefined, run.log);
+    const [status] = (await (await fetch(`${url}status`)).json()) as { type: string }[];
+    assert.equal(status?.type, "utilization_monitor");
     run.process.signal("SIGTERM");
-    const { code, stderr } = await run.exit;
-    assert.equal(code, 0);
-    assert.match(stderr, /http is closed/);
-    const wrong = await new Run(t, ["--http", "nonsense", "--", file], { folder }).exit;
-    assert.notEqual(wrong.code, 0);
+    assert.equal((await run.exit).code, 0);
+    await assert.rejects(fetch(url));
+    const wrong = await new Run(t, ["--http", "127.0.0.1:99999", "--", file], { folder }).exit;
+    assert.equal(wrong.code, 2);
     assert.equal(wrong.stdout, "");
-    assert.match(wrong.stderr, /Cannot listen on nonsense/);
+    assert.match(wrong.stderr, /99999/);
   });
 
   const mistakes: [words: string[], message: RegExp][] = [

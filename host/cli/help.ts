@@ -27,7 +27,8 @@ has its number in $UTILIZATION_WORKER, and its name before what it writes.
                        node:cluster; --workers is "max" then
   --restart WHEN       on-failure, always, never; 0 is no failure (on-failure)
   --grace DURATION     from SIGTERM to SIGKILL (10s)
-  --http ADDRESS       serves values and a page: 127.0.0.1:9464, :9464
+  --http ADDRESS, --http-host NAMES
+                       a page, JSON, metrics and events, as for "supervise"
   --json               prints lines of JSON, as "supervise" does; what workers
                        write all goes to standard error
   --raw                workers write for themselves, without their names

@@ -4,6 +4,7 @@ import { existsSync, rmdirSync } from "node:fs";
 import { extname, resolve } from "node:path";
 import type { WriteStream } from "node:tty";
 import { defaultDirectory } from "../directory.ts";
+import type { HttpServer } from "../http/server.ts";
 import { stderrLogger } from "../log.ts";
 import { CommandError, withImport } from "../runner/command.ts";
 import { LastWill } from "../runner/last_will.ts";
@@ -14,48 +15,28 @@ import { WorkerProcess } from "../runner/worker_process.ts";
 import { Supervisor } from "../supervisor.ts";
 import { printable, UsageError, withOptions } from "./arguments.ts";
 import { RUN_HELP } from "./help.ts";
+import { type HttpOptions, httpOptions, serveHttp } from "./http.ts";
 import { isReaderGone, printLine } from "./output.ts";
 import { type PlaceOptions, placeToSupervise } from "./place.ts";
 import { RunMonitor, type RunMonitorOptions } from "./run_monitor.ts";
 import { parseRun, RUN_OPTIONS, type RunSettings } from "./run_options.ts";
 import { obeySignals } from "./run_signals.ts";
 
-/** Modules of their own: one is loaded by the workers, one only when it is asked for. */
-export interface RunParts {
-  readonly auto: URL;
-  readonly http: URL;
-}
-
-/** What {@link RunParts.http} exports. */
-interface HttpModule {
-  readonly HttpServer: {
-    listen(options: {
-      supervisor: Supervisor;
-      monitors: readonly RunMonitor[];
-      address: string;
-      log: typeof stderrLogger;
-    }): Promise<{ readonly url: string; close(): Promise<void> }>;
-  };
-}
-
-/** Compiled, or not, as this file is. */
-const EXTENSION: string = extname(import.meta.url);
-const PARTS: RunParts = {
-  auto: new URL(`../auto${EXTENSION}`, import.meta.url),
-  http: new URL(`../http/server${EXTENSION}`, import.meta.url),
-};
+/** Loaded by the workers, not here. Compiled, or not, as this file is. */
+const AUTO = new URL(`../auto${extname(import.meta.url)}`, import.meta.url);
 
 const PORT_HINT =
   "Only one process can have a port: with --cluster, workers of Node.js share it; others may take one each, by $UTILIZATION_WORKER";
 
 /** Runs workers until they have ended, or it is stopped. */
-export function run(args: readonly string[], parts: RunParts = PARTS): Promise<number> {
+export function run(args: readonly string[]): Promise<number> {
   const end = args.indexOf("--");
   const [options, words] = end === -1 ? [args, []] : [args.slice(0, end), args.slice(end + 1)];
   return withOptions("run", options, RUN_HELP, RUN_OPTIONS, async (values) => {
     try {
       const settings = parseRun(values, words);
-      return await runIn(settings.place, (place) => runWorkers(settings, place, parts));
+      const http = await httpOptions(values);
+      return await runIn(settings.place, (place) => runWorkers(settings, place, http));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       console.error(`utilization: ${printable(error.message)}`);
@@ -90,7 +71,7 @@ function removeEmpty(folder: string): void {
 async function runWorkers(
   settings: RunSettings,
   { socket, file }: { socket: string; file: string },
-  parts: RunParts,
+  options: HttpOptions,
 ): Promise<number> {
   const { sharing, isJson, isKept, graceMs } = settings;
   const monitor = makeMonitor({ ...sharing, path: file, isJson, isKept });
@@ -115,18 +96,16 @@ async function runWorkers(
   const { mode, groupId } = sharing;
   const supervisor = await Supervisor.listen({ socket, monitors: [monitor], mode, groupId });
   const will = new LastWill(graceMs);
-  let http: { close(): Promise<void> } | null = null;
+  let http: HttpServer | null = null;
   try {
     stderrLogger.info(`Listening on "${supervisor.socket}"`);
-    if (settings.http !== null) {
-      http = await serveHttp(parts.http, settings.http, supervisor, monitor);
-    }
+    http = await serveHttp(options, supervisor, [monitor]);
     const loop = monitor.run();
     const workers = new Pool({
       ...settings,
       name: printable(settings.name),
       count: settings.workers,
-      start: starter(settings, supervisor, parts.auto),
+      start: starter(settings, supervisor),
       log: stderrLogger,
       portHint: settings.script === null ? PORT_HINT : undefined,
       onChange: () => will.update(workers.targets),
@@ -157,29 +136,10 @@ function makeMonitor(options: RunMonitorOptions): RunMonitor {
   }
 }
 
-async function serveHttp(
-  module: URL,
-  address: string,
-  supervisor: Supervisor,
-  monitor: RunMonitor,
-): Promise<{ close(): Promise<void> }> {
-  const { HttpServer } = (await import(module.href)) as HttpModule;
-  try {
-    const options = { supervisor, monitors: [monitor], address, log: stderrLogger };
-    const server = await HttpServer.listen(options);
-    stderrLogger.info(`Serving ${server.url}`);
-    return server;
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message);
-    throw error;
-  }
-}
-
 /** How a worker is started, and where its words go. */
 function starter(
   { command, script, isAutomatic, name, workers, graceMs, isRaw, isJson }: RunSettings,
   supervisor: Supervisor,
-  auto: URL,
 ): (number: number) => WorkerProcess {
   const { NODE_OPTIONS } = process.env;
   const options: LaunchOptions = {
@@ -188,7 +148,7 @@ function starter(
       ...supervisor.env,
       UTILIZATION_NAME: name,
       UTILIZATION_WORKER: String(number),
-      ...(isAutomatic && { NODE_OPTIONS: withImport(NODE_OPTIONS, auto) }),
+      ...(isAutomatic && { NODE_OPTIONS: withImport(NODE_OPTIONS, AUTO) }),
     }),
     outputs: isRaw ? [isJson ? 2 : 1, 2] : ["pipe", "pipe"],
   };

@@ -15,6 +15,7 @@ const OWN_OPTIONS = {
   restart: { type: "string" },
   grace: { type: "string" },
   http: { type: "string" },
+  "http-host": { type: "string" },
   auto: { type: "boolean" },
   "no-auto": { type: "boolean" },
   raw: { type: "boolean" },
@@ -44,7 +45,6 @@ export interface RunSettings {
   readonly name: string;
   readonly restart: Restart;
   readonly graceMs: number;
-  readonly http: string | null;
   readonly isRaw: boolean;
   readonly isJson: boolean;
   /** Whether file and journal stay. */
@@ -88,7 +88,6 @@ export function parseRun(
     name: values.name ?? (UTILIZATION_NAME || serviceNameOf(command, process.cwd())),
     restart,
     graceMs,
-    http: values.http ?? null,
     isRaw: raw,
     isJson: json,
     isKept: keep,

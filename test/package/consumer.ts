@@ -6,13 +6,13 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { HttpServer, type HttpServerOptions } from "../../host/http/server.ts";
 import {
   type AutoRegistry,
   type CounterOptions,
   type GaugeOptions,
   registry,
 } from "../../host/auto.ts";
+import { HttpServer, type HttpServerOptions } from "../../host/http/server.ts";
 import {
   type Aggregate,
   type Allocation,

@@ -1,8 +1,7 @@
 import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Exit, Process } from "../fixtures/cli_process.ts";
+import { type Exit, type Process, startCli } from "../fixtures/cli_process.ts";
 import type { Test } from "./after_test.ts";
-import { fixturePath } from "./child.ts";
 import { temporaryFolder } from "./folder.ts";
 
 /** "utilization run" with a folder of its own. */
@@ -16,7 +15,7 @@ export class Run {
     { env = {}, folder = temporaryFolder(test) }: { env?: NodeJS.ProcessEnv; folder?: string } = {},
   ) {
     this.folder = folder;
-    this.process = new Process(test, fixturePath("run_process"), words, {
+    this.process = startCli(test, ["run", ...words], {
       NODE_OPTIONS: "",
       UTILIZATION_NAME: "",
       UTILIZATION_DIR: this.supervisorFolder,
