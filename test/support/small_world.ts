@@ -433,7 +433,8 @@ export class SmallWorld {
       const { evidence, fate, process } = place;
       if (fate === "detached") {
         const left = evidence === "mapping" && !isMapped(place) && !this.#hasMoved(place);
-        if ((left || isKnownDead(place)) && !this.#isExpected(process)) this.#retire(place);
+        const isOver = (left || isKnownDead(place)) && !this.#isExpected(process);
+        if (isOver && !this.#isNeeded(place)) this.#retire(place);
       } else if (fate === "retired" && isKnownDead(place) && !this.#isExpected(process)) {
         place.fate = "free";
       }
@@ -457,6 +458,14 @@ export class SmallWorld {
    */
   #hasMoved({ process, described }: Place): boolean {
     return described && process.kind.own && this.#untoldPlacesOf(process).length > 0;
+  }
+
+  /** Whether a worker of ours has counted there what belongs to a place that it had told of. */
+  #isNeeded({ process, described }: Place): boolean {
+    if (described || !process.kind.own) return false;
+    return this.#places.some(
+      (place) => place.process === process && place.described && place.fate === "detached",
+    );
   }
 
   #untoldPlacesOf(process: Process): Place[] {
