@@ -5,7 +5,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { check, output } from "./checks.js";
 
-const SIZE_LIMIT = 260_000;
+/** A quarter is documentation; a sixth is what a chart takes. */
+const SIZE_LIMIT = 340_000;
 /** Besides what `dist` has for each source. */
 const OTHER_FILES =
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|build\/core(\.simd)?\.wasm|docs\/\w+\.md)$/;

@@ -9,6 +9,7 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { program } from "../tools/programs.js";
 import { check, output } from "./checks.js";
+import { checkFirstMinute } from "./first_minute.js";
 import { bareEnvironment, Installation } from "./installation.js";
 import { checkPacked, pack } from "./packed.js";
 import { firstExample } from "./readme.js";
@@ -78,6 +79,11 @@ async function main() {
     }
   }
   const [first, last] = [installations.at(0), installations.at(-1)];
+  for (const [label, runtime] of runtimes) {
+    await check(`a server is run, loaded and looked at, on ${label}`, () =>
+      checkFirstMinute(first.folder, runtime),
+    );
+  }
   await check(`at most ${MAX_REQUIRED_PACKAGES} required packages at run time`, async () => {
     const args = ["ls", "--all", "--json"];
     const tree = JSON.parse(await output("npm", args, { cwd: last.folder, env: withNpm }));

@@ -428,7 +428,8 @@ export class SmallWorld {
 
   #check(): void {
     this.#monitor!.checkHolders();
-    for (const place of this.#places) {
+    // What belongs to another place ends with it.
+    for (const place of this.#places.toSorted((a, b) => +b.described - +a.described)) {
       if (place.fate === "detached") look(place);
       const { evidence, fate, process } = place;
       if (fate === "detached") {
