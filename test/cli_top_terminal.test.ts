@@ -8,9 +8,10 @@ import { cliCommand, fixture, Process, startCli, until } from "./fixtures/cli_pr
 import type { TopValues } from "./fixtures/top_worker.ts";
 import type { Test } from "./support/after_test.ts";
 import { temporaryFolder } from "./support/folder.ts";
+import { unmapped } from "./support/mapping.ts";
 import { noTerminal, Terminal } from "./support/terminal.ts";
 
-const LIMIT = { timeout: 120_000, skip: noTerminal };
+const LIMIT = { timeout: 120_000, skip: noTerminal || unmapped };
 const SMALL = { columns: 80, rows: 24 };
 const LARGE = { columns: 120, rows: 40 };
 
