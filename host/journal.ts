@@ -1,7 +1,7 @@
 // The journal beside a shared file: what is needed to read the file without its supervisor, and to
 // go on where that supervisor ended. Lines of JSON, appended; written anew when most of it is past.
 //
-//   {"format":1,"boot":"…","supervisor":{…},"file":{…}}     who writes, and of which file
+//   {"format":2,"boot":"…","supervisor":{…},"file":{…}}     who writes, and of which file
 //   [{"hold":7,"at":512,"pid":4711,…}]                      changes that happened at once
 //
 // Processes may be killed at any moment, so a line is written before what it says can matter to

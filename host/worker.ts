@@ -167,6 +167,7 @@ export class Worker<Name extends string = string> {
     const worker = connection.bind("worker", {
       setup_utilization_observer: (place) => {
         try {
+          if (connection !== this.#connection) throw new Error("the connection was given up");
           return this.#setup(place, owner);
         } catch (error) {
           this.#refuse(error);
@@ -357,7 +358,18 @@ export class Worker<Name extends string = string> {
   }
 
   #disconnected(connection: Connection, reason: string): void {
-    if (this.#connection !== connection) return;
+    if (connection === this.#outdated) {
+      this.#outdated = null;
+      // The newer one tells, if there is one: else it was refused, and waits to be made again.
+      if (this.#connection !== null) return;
+      if (this.#timer !== null) clearTimeout(this.#timer);
+    } else if (connection !== this.#connection) {
+      return;
+    } else if (this.#outdated !== null) {
+      // By that it is still registered.
+      this.#reconnect(connection);
+      return;
+    }
     this.#connection = null;
     if (this.#id !== null) {
       this.#say("warn", `Lost supervisor at "${this.socket}" (${reason}), counting on`);
@@ -398,25 +410,24 @@ export class Worker<Name extends string = string> {
     this.#renewal = null;
     if (this.#heartbeat !== null) clearInterval(this.#heartbeat);
     this.#heartbeat = null;
-    this.#outdated?.close();
+    const connections = [this.#outdated, this.#connection].filter((one) => one !== null);
     this.#outdated = null;
-    const connection = this.#connection;
     this.#connection = null;
     const { observer } = this.registry;
     this.registry.attach(null);
     observer?.close();
-    if (connection === null) return;
     if (this.#id !== null) {
       // Nothing else may keep the process alive until this is answered.
       const hold = setTimeout(() => {}, GOODBYE_MS * 2);
       // A Ruby supervisor does not know this call; it notices the end of the connection.
-      await connection
-        .invoke("supervisor", "unregister", [], { timeoutMs: GOODBYE_MS })
-        .catch(() => {});
+      const goodbyes = connections.map((connection) =>
+        connection.invoke("supervisor", "unregister", [], { timeoutMs: GOODBYE_MS }),
+      );
+      await Promise.allSettled(goodbyes);
       clearTimeout(hold);
     }
     this.#id = null;
-    connection.close();
+    for (const connection of connections) connection.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -4,7 +4,10 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { Registry } from "../host/registry.ts";
 import { Schema } from "../host/schema.ts";
+import { Supervisor } from "../host/supervisor.ts";
+import { UtilizationMonitor } from "../host/utilization_monitor.ts";
 import { Worker } from "../host/worker.ts";
+import type { WorkerController } from "../host/worker_controller.ts";
 import { CollectingLogger } from "./support/log.ts";
 import { Scene } from "./support/scene.ts";
 import { until } from "./support/until.ts";
@@ -134,4 +137,64 @@ it("a worker that is refused under its new fields stays as it was", LIMIT, async
   registry.observer?.flush();
   assert.equal(scene.monitor.sample().web?.requests_total, 3);
   assert.equal(scene.monitor.sample().web?.worker_count, 1);
+
+  // That it is gone is noticed by the connection that counts, whatever became of the other one.
+  await scene.supervisor.close();
+  await until(() => log.with("Lost supervisor").length === 1, "it has lost the supervisor");
+  assert.equal(worker.id, null);
+  await scene.supervise({ size: 4096, segmentSize: 64, maxSize: 4096 });
+  await until(() => scene.monitor.sample().web?.field === 1, "it is back, with its new field");
+});
+
+it("a worker whose second connection is refused is registered by its first", LIMIT, async (t) => {
+  const scene = await Scene.supervised(t, { peerLimits: { connections: 1 } });
+  const registry = makeRegistry();
+  const { socket, log } = scene;
+  const worker = new Worker({ name: "web", registry, socket, log }).run();
+  scene.atEnd(() => worker.close());
+  await until(() => worker.id !== null, "it is registered");
+  registry.add("field", "u8").increment();
+  await until(() => scene.supervisor.limitsReached.connections! > 0, "another one is refused");
+  await until(() => scene.supervisor.keys().length === 1, "the first one is left");
+  assert.notEqual(worker.id, null);
+  assert.equal(log.with("Lost supervisor").length, 0);
+  await worker.close();
+  assert.equal(scene.monitor.detachedCount, 0);
+  assert.equal(scene.monitor.sample().web, undefined);
+});
+
+it("a worker that is closed while it registers anew takes no other segment", LIMIT, async (t) => {
+  const scene = new Scene(t);
+  const { socket, log } = scene;
+  const monitor = new UtilizationMonitor({ path: scene.file, log });
+  const registry = makeRegistry();
+  const worker = new Worker({ name: "web", registry, socket, log });
+  let closing: Promise<void> | null = null;
+  let isRenewed = false;
+  const watching = {
+    open: () => monitor.open(),
+    close: () => monitor.close(),
+    remove: (controller: WorkerController) => monitor.remove(controller),
+    unregister: (controller: WorkerController) => monitor.unregister(controller),
+    status: () => monitor.status(),
+    register(controller: WorkerController) {
+      const registering = monitor.register(controller);
+      // The call to the worker is on its way.
+      if (isRenewed) closing ??= worker.close();
+      return registering;
+    },
+  };
+  const supervisor = await Supervisor.listen({ socket, monitors: [watching], log });
+  scene.atEnd(() => supervisor.close());
+  worker.run();
+  await until(() => worker.id !== null, "it is registered");
+  registry.metric("requests_total").increment(5);
+  isRenewed = true;
+  registry.add("field", "u8");
+  await until(() => closing !== null, "it registers anew");
+  await closing;
+  await until(() => monitor.detachedCount === 0, "nothing is left of it");
+  assert.equal(registry.observer, null);
+  registry.metric("requests_total").increment(100);
+  assert.equal(monitor.totals().web?.requests_total, 5);
 });
