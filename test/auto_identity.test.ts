@@ -38,6 +38,10 @@ describe("mainScript()", () => {
     assert.equal(mainScript(join(folder, "link"), {}), script);
     assert.equal(mainScript("/nowhere/server", {}), "/nowhere/server");
     assert.equal(mainScript(undefined, { pm_exec_path: script }), null);
+    for (const option of ["-e", "-p", "-pe", "--eval=1", "--print"]) {
+      assert.equal(mainScript("build", {}, ["--no-warnings", option, "1"]), null, option);
+    }
+    assert.equal(mainScript("-", {}), null);
   });
 
   it("is what PM2 starts, not what PM2 starts it by", () => {

@@ -66,6 +66,21 @@ describe("utilization run", () => {
     assert.equal(existsSync(run.supervisorFolder), false);
   });
 
+  it("runs what lives by hooks of require", node, async (t) => {
+    const folder = temporaryFolder(t);
+    const hook = join(folder, "hook.cjs");
+    writeFileSync(hook, "require.extensions['.odd'] = require.extensions['.js'];");
+    const main = join(folder, "main.odd");
+    writeFileSync(main, "console.log('it runs')");
+    for (const options of [[], ["--cluster", "--workers", "1"]]) {
+      const words = [...options, "--restart", "never", "--", process.execPath, "-r", hook, main];
+      const run = new Run(t, words);
+      await run.until("its words", () => /it runs/.test(run.process.stdout));
+      run.process.signal("SIGTERM");
+      assert.equal((await run.exit).code, 0);
+    }
+  });
+
   it("leaves NODE_OPTIONS alone where it is told to, and for other commands", node, async (t) => {
     const folder = temporaryFolder(t);
     const file = script(folder, "a.sh", 'echo "[$NODE_OPTIONS]"');
@@ -73,9 +88,9 @@ describe("utilization run", () => {
     const env = { NODE_OPTIONS: "--no-deprecation" };
     const cases: [words: string[], expected: RegExp][] = [
       [["--", file], /\| \[--no-deprecation\]$/],
-      [["--auto", "--", file], /\| \[--no-deprecation --import file:\/\/\S*\/host\/auto\.\w+\]$/],
+      [["--auto", "--", file], /\| \[--no-deprecation --require \S*\/host\/auto_preload\.c\ws\]$/],
       [["--no-auto", "--", ...print], /\| --no-deprecation$/],
-      [["--", ...print], /\| --no-deprecation --import file:\/\/\S*\/host\/auto\.\w+$/],
+      [["--", ...print], /\| --no-deprecation --require \S*\/host\/auto_preload\.c\ws$/],
     ];
     for (const [words, expected] of cases) {
       const { stdout, stderr } = await new Run(t, words, { env }).exit;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { Backoff } from "../host/runner/backoff.ts";
-import { CommandError, findCommand, serviceNameOf, withImport } from "../host/runner/command.ts";
+import { CommandError, findCommand, serviceNameOf, withRequire } from "../host/runner/command.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { isDeno } from "./support/runtime.ts";
 
@@ -109,12 +109,12 @@ describe("serviceNameOf()", () => {
   });
 });
 
-describe("withImport()", () => {
+describe("withRequire()", () => {
   it("adds a module to what is there, whatever its path", { skip: isDeno }, (t) => {
     const folder = join(temporaryFolder(t), 'a "strange" folder of 100%');
     mkdirSync(folder);
-    const module = pathToFileURL(file(folder, "auto.mjs", "globalThis.wasLoaded = true"));
-    const NODE_OPTIONS = withImport('--title="two words" ', module);
+    const module = pathToFileURL(file(folder, "auto.cjs", "globalThis.wasLoaded = true"));
+    const NODE_OPTIONS = withRequire('--title="two words" ', module);
     const output = execFileSync(
       process.execPath,
       ["-p", "JSON.stringify([wasLoaded, process.title])"],
@@ -124,7 +124,7 @@ describe("withImport()", () => {
       },
     );
     assert.deepEqual(JSON.parse(output), [true, "two words"]);
-    assert.equal(withImport(undefined, module), `--import ${module.href}`);
+    assert.equal(withRequire(undefined, new URL("file:///a/b.cjs")), "--require /a/b.cjs");
   });
 });
 

@@ -31,8 +31,16 @@ export function ownEnvironment(environment: Environment = process.env): Environm
   }
 }
 
+/** Then the first argument is one of the code, or names standard input. */
+const WITHOUT_SCRIPT = /^(-e|-p|-pe|--eval|--print)(=|$)/;
+
 /** The main script of this process, as far as there is one. */
-export function mainScript(argument: string | undefined, environment: Environment): string | null {
+export function mainScript(
+  argument: string | undefined,
+  environment: Environment,
+  execArgv: readonly string[] = process.execArgv,
+): string | null {
+  if (argument === "-" || execArgv.some((option) => WITHOUT_SCRIPT.test(option))) return null;
   const isContainer = argument !== undefined && PM2_CONTAINER.test(argument);
   const script = (isContainer && environment.pm_exec_path) || argument;
   if (!script) return null;

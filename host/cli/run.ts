@@ -6,7 +6,7 @@ import type { WriteStream } from "node:tty";
 import { defaultDirectory } from "../directory.ts";
 import type { HttpServer } from "../http/server.ts";
 import { stderrLogger } from "../log.ts";
-import { CommandError, withImport } from "../runner/command.ts";
+import { CommandError, withRequire } from "../runner/command.ts";
 import { LastWill } from "../runner/last_will.ts";
 import { clusterLauncher, commandLauncher, type LaunchOptions } from "../runner/launch.ts";
 import { Output } from "../runner/output.ts";
@@ -23,7 +23,7 @@ import { parseRun, RUN_OPTIONS, type RunSettings } from "./run_options.ts";
 import { obeySignals } from "./run_signals.ts";
 
 /** Loaded by the workers, not here. Compiled, or not, as this file is. */
-const AUTO = new URL(`../auto${extname(import.meta.url)}`, import.meta.url);
+const AUTO = new URL(`../auto_preload.c${extname(import.meta.url).slice(1)}`, import.meta.url);
 
 const PORT_HINT =
   "Only one process can have a port: with --cluster, workers of Node.js share it; others may take one each, by $UTILIZATION_WORKER";
@@ -148,7 +148,7 @@ function starter(
       ...supervisor.env,
       UTILIZATION_NAME: name,
       UTILIZATION_WORKER: String(number),
-      ...(isAutomatic && { NODE_OPTIONS: withImport(NODE_OPTIONS, AUTO) }),
+      ...(isAutomatic && { NODE_OPTIONS: withRequire(NODE_OPTIONS, AUTO) }),
     }),
     outputs: isRaw ? [isJson ? 2 : 1, 2] : ["pipe", "pipe"],
   };

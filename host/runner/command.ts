@@ -10,6 +10,7 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -133,10 +134,10 @@ function packageName(folder: string): string | null {
   return parent === folder ? null : packageName(parent);
 }
 
-/**
- * `NODE_OPTIONS` with one more module to load first. Node.js splits the variable at spaces; a URL
- * has none, whatever the path.
- */
-export function withImport(options: string | undefined, module: URL): string {
-  return [options?.trim(), `--import ${module.href}`].filter(Boolean).join(" ");
+/** `options` for NODE_OPTIONS, with a CommonJS module that is to be loaded first. */
+export function withRequire(options: string | undefined, module: URL): string {
+  const path = fileURLToPath(module);
+  const isPlain = !/[\s"\\]/.test(path);
+  const word = isPlain ? path : `"${path.replace(/["\\]/g, "\\$&")}"`;
+  return [options?.trim(), `--require ${word}`].filter(Boolean).join(" ");
 }

@@ -3,6 +3,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import cluster from "node:cluster";
 import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { LEAVE } from "./leaving.ts";
 
 /** A process that was started, or could not be: then its child says so by an event. */
@@ -17,7 +18,9 @@ export interface Launched {
 }
 
 /** Compiled, or not, as this file is. */
-const LEAVING: URL = new URL(`./leaving${extname(import.meta.url)}`, import.meta.url);
+const LEAVING: string = fileURLToPath(
+  new URL(`./leaving_preload.c${extname(import.meta.url).slice(1)}`, import.meta.url),
+);
 
 export type Launch = (number: number) => Launched;
 
@@ -56,7 +59,7 @@ export function clusterLauncher(script: readonly string[], options: LaunchOption
   cluster.setupPrimary({
     exec: exec!,
     args,
-    execArgv: ["--import", LEAVING.href, ...script.slice(0, inspectors)],
+    execArgv: ["--require", LEAVING, ...script.slice(0, inspectors)],
     stdio: ["ignore", ...options.outputs, "ipc"],
   });
   return (number) => {

@@ -91,12 +91,15 @@ export async function checkPacked(root, { tarball, size, files }) {
 function builtFiles(root) {
   return ["host", "assembly/layout.ts", "build/core_bytes.ts", "build/page_files.ts"]
     .flatMap((path) => (path.endsWith(".ts") ? path : sourcesIn(root, path)))
-    .flatMap((path) => [".js", ".d.ts"].map((end) => `dist/${path.replace(/\.ts$/, end)}`));
+    .flatMap((path) => {
+      const [, stem, kind] = /^(.*)\.(c?)ts$/.exec(path);
+      return [`dist/${stem}.${kind}js`, `dist/${stem}.d.${kind}ts`];
+    });
 }
 
 function sourcesIn(root, folder) {
   return readdirSync(join(root, folder), { recursive: true })
-    .filter((name) => name.endsWith(".ts"))
+    .filter((name) => /\.c?ts$/.test(name))
     .map((name) => posix.join(folder, name));
 }
 
