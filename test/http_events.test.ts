@@ -82,6 +82,22 @@ describe("events", () => {
     assert.equal((await fetch(`${http.url}status`)).status, 200);
   });
 
+  it("take one place for each connection, and leave it with the connection", async (t) => {
+    const scene = await Scene.supervised(t);
+    const http = await serveHttp(scene, { maxReaders: 2 });
+    const greedy = new RawClient(scene, http, get("/events").repeat(3));
+    await until(() => greedy.events.length > 0, "the first is served");
+    const other = new RawClient(scene, http, get("/events"));
+    await until(() => other.text !== "", "an answer");
+    assert.equal(other.status, "HTTP/1.1 200 OK");
+    greedy.socket.destroy();
+    await until(async () => {
+      const later = new RawClient(scene, http, get("/events"));
+      await until(() => later.text !== "", "an answer");
+      return later.status === "HTTP/1.1 200 OK";
+    }, "the place is free");
+  });
+
   it("beat as comments where they are far apart", async (t) => {
     const scene = await Scene.supervised(t);
     const http = await serveHttp(scene, { feed: { heartbeatMs: 50 } });

@@ -58,12 +58,14 @@ export class Feed {
     const moments = { eventAt: now, dueAt: now, sentAt: now, behindSince: null };
     const reader: Reader = { ...subscription, ...moments, response };
     this.#readers.add(reader);
-    response.once("close", () => {
-      this.#readers.delete(reader);
-      if (this.#readers.size === 0) this.#stop();
-    });
+    response.once("close", () => this.#remove(reader));
     this.#serve(reader, now);
     this.#schedule();
+  }
+
+  #remove(reader: Reader): void {
+    this.#readers.delete(reader);
+    if (this.#readers.size === 0) this.#stop();
   }
 
   #schedule(): void {
@@ -93,7 +95,9 @@ export class Feed {
     reader.dueAt = Math.min(reader.eventAt, now + this.#heartbeatMs);
     if (response.writableLength > 0) {
       reader.behindSince ??= now;
-      if (now - reader.behindSince >= this.#patienceMs) response.destroy();
+      if (now - reader.behindSince < this.#patienceMs) return;
+      this.#remove(reader);
+      response.destroy();
       return;
     }
     reader.behindSince = null;

@@ -214,6 +214,11 @@ export class HttpServer {
       refuse(request, response, 400, `interval must be ${expected}`);
       return;
     }
+    // One that waits behind another answer would take a place, and has no end that is told of.
+    if (response.socket === null) {
+      refuse(request, response, 400, "Events need a connection with no other answer under way");
+      return;
+    }
     if (this.#feed.size >= this.#maxReaders) {
       response.setHeader("retry-after", "10");
       refuse(request, response, 503, `There are ${this.#maxReaders} readers of events already`);
