@@ -122,6 +122,26 @@ describe("metrics", () => {
     );
   });
 
+  it("keep a counter from owning a name that ends in _created", () => {
+    const counters = { jobs_total: 5n, rows_total: 6n, rows_created_total: 7n, worker_count: 1 };
+    const data = { web: { ...counters, jobs_created: 3 } };
+    const totals = { web: counters };
+    assert.deepEqual(
+      lines({ data, totals }, "openmetrics").filter((line) => !line.startsWith("# HELP")),
+      [
+        "# TYPE jobs_total unknown",
+        'jobs_total{service="web"} 5',
+        "# TYPE rows_total unknown",
+        'rows_total{service="web"} 6',
+        "# TYPE rows_created counter",
+        'rows_created_total{service="web"} 7',
+        "# TYPE jobs_created gauge",
+        'jobs_created{service="web"} 3',
+        "# EOF",
+      ],
+    );
+  });
+
   it("say what is no number, and leave out what is no count", () => {
     const data = {
       web: { a: Number.NaN, b: Infinity, c: -Infinity, d: -0.5, worker_count: 1 },

@@ -127,8 +127,10 @@ class Families {
 
   #openMetricsHead({ name, type, help, unit }: Family): string {
     const base = type === "counter" ? name.slice(0, -"_total".length) : name;
-    // A family is called without `_total`: a gauge may have that name already.
-    const isTaken = type === "counter" && this.#byName.has(base);
+    // A family is called without `_total`, and owns `_created`: others may have these names already.
+    const isTaken =
+      type === "counter" &&
+      ["", "_created", "_created_total"].some((suffix) => this.#byName.has(base + suffix));
     const family = isTaken ? name : base;
     const isUnit = unit !== undefined && /^\w+$/.test(unit) && family.endsWith(`_${unit}`);
     return (
