@@ -223,9 +223,11 @@ export class Model {
         const key = JSON.stringify([index, worker.service]);
         const service = services.get(key);
         if (service === undefined) continue;
-        const id = JSON.stringify([index, worker.id]);
-        const known = this.#workers.get(id) ?? new Worker(worker.id, worker.processId);
-        workers.set(id, known);
+        const { id, processId } = worker;
+        // Another supervisor gives the same ids to others.
+        const whose = JSON.stringify([index, id, processId, worker.service]);
+        const known = this.#workers.get(whose) ?? new Worker(id, processId);
+        workers.set(whose, known);
         known.update(worker, this.time, service);
         service.workers.push(known);
       }
