@@ -119,6 +119,17 @@ function difference(value, before) {
   return Number(value ?? Number.NaN) - Number(before ?? Number.NaN);
 }
 
+/**
+ * What is called so, and not what every object has: strangers choose the names of services.
+ *
+ * @template T
+ * @param {Record<string, T>} record
+ * @param {string} name
+ */
+function own(record, name) {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
 /** A service, and its workers where they were asked for. */
 export class Service {
   workerCount = 0;
@@ -214,10 +225,11 @@ export class Model {
         const key = JSON.stringify([index, name]);
         const service = this.services.get(key) ?? new Service(key, name);
         services.set(key, service);
-        service.workerCount = Number(data[name]?.[WORKER_COUNT] ?? 0);
-        service.stalledCount = stalled[name] ?? 0;
+        const live = own(data, name) ?? {};
+        service.workerCount = Number(live[WORKER_COUNT] ?? 0);
+        service.stalledCount = own(stalled, name) ?? 0;
         service.workers = [];
-        this.#updateFields(service, index, data[name] ?? {}, totals[name] ?? {});
+        this.#updateFields(service, index, live, own(totals, name) ?? {});
       }
       for (const worker of list) {
         const key = JSON.stringify([index, worker.service]);

@@ -46,4 +46,13 @@ describe("the model of the page", () => {
     assert.equal(worker.rates.get("requests_total"), undefined);
     assert.notEqual(worker, before);
   });
+
+  for (const service of ["constructor", "__proto__"]) {
+    it(`counts nobody as stalled in a service called ${service}`, () => {
+      const model = told(report(0, 10, { service }), report(1, 20, { service }));
+      const { name, workerCount, stalledCount, fields } = serviceOf(model);
+      assert.deepEqual([name, workerCount, stalledCount], [service, 1, 0]);
+      assert.equal(fields.get("requests_total").rate, 10);
+    });
+  }
 });
