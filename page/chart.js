@@ -72,7 +72,7 @@ export class Chart {
   update(field, now) {
     this.#field = field;
     this.#now = now;
-    if (calm.matches && now - this.#drawnAt < CALM_SECONDS) return;
+    if (calm.matches && Math.abs(now - this.#drawnAt) < CALM_SECONDS) return;
     this.#draw();
   }
 

@@ -82,11 +82,11 @@ export class Field {
   update(value, time, workers) {
     this.value = value;
     const seconds = time - (this.#base?.time ?? 0);
-    if (seconds < SHORTEST) return;
+    if (Math.abs(seconds) < SHORTEST) return;
     if (this.isCounter) {
-      // A supervisor that forgot, or a new one: there is no rate to tell.
+      // A supervisor that forgot, a new one, or a clock that was set back: no rate to tell.
       const rise = this.#base === null ? -1 : difference(value, this.#base.value);
-      this.rate = rise >= 0 ? rise / seconds : undefined;
+      this.rate = rise >= 0 && seconds > 0 ? rise / seconds : undefined;
       this.shown = this.rate ?? null;
     } else {
       const number = value === undefined || value === null ? null : Number(value);
@@ -99,6 +99,11 @@ export class Field {
   /** @param {number} time */
   #remember(time) {
     const { times, points } = this;
+    // A clock that was set back: what is still to come cannot be the past.
+    while ((times.at(-1) ?? Number.NEGATIVE_INFINITY) >= time) {
+      times.pop();
+      points.pop();
+    }
     const last = times.at(-1);
     if (last !== undefined && time - last > GAP) {
       times.push(last + 0.001);
@@ -174,10 +179,11 @@ export class Worker {
     this.mapping = mapping;
     this.values = new Map(Object.entries(data));
     const seconds = time - (this.#base?.time ?? 0);
-    if (seconds < SHORTEST) return;
+    if (Math.abs(seconds) < SHORTEST) return;
+    if (seconds < 0) this.rates.clear();
     for (const [name, value] of this.values) {
       const before = this.#base?.values.get(name);
-      if (fields.get(name)?.isCounter && before !== undefined) {
+      if (seconds > 0 && fields.get(name)?.isCounter && before !== undefined) {
         this.rates.set(name, Math.max(0, difference(value, before)) / seconds);
       }
     }

@@ -47,6 +47,20 @@ describe("the model of the page", () => {
     assert.notEqual(worker, before);
   });
 
+  it("goes on from where the clock was set back to", () => {
+    const model = told(report(3598, 10), report(3599, 20), report(3600, 40), report(3598.5, 50));
+    const field = serviceOf(model).fields.get("requests_total");
+    const [worker] = serviceOf(model).workers;
+    assert.deepEqual([field.rate, worker.rates.get("requests_total")], [undefined, undefined]);
+    model.update(report(3599.5, 80));
+    assert.deepEqual([field.rate, worker.rates.get("requests_total")], [30, 30]);
+    assert.deepEqual(
+      field.times.map((time) => time - NOON / 1000),
+      [3598, 3598.5, 3599.5],
+    );
+    assert.deepEqual(field.points, [null, null, 30]);
+  });
+
   for (const service of ["constructor", "__proto__"]) {
     it(`counts nobody as stalled in a service called ${service}`, () => {
       const model = told(report(0, 10, { service }), report(1, 20, { service }));
