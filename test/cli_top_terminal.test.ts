@@ -257,6 +257,22 @@ describe("utilization top, in a terminal", () => {
     },
   );
 
+  it("takes a terminal without a size for a usual one", LIMIT, async (t) => {
+    const { dir } = await stage(t);
+    const terminal = await Terminal.open(t, LARGE);
+    const unsized = (...args: string[]): string[] => {
+      const command = cliCommand(["top", "--dir", dir, "--interval", "200ms", ...args]).join(" ");
+      return ["sh", "-c", `stty cols 0 rows 0; COLUMNS=100 exec ${command}`];
+    };
+    terminal.run(unsized());
+    await terminal.until("the table", (screen) => screen.includes("2 services, 3 workers"));
+    terminal.keys("q");
+    await until("the shell", () => terminal.isFree);
+    terminal.run(unsized("--once"));
+    await terminal.until("the table", (screen) => screen.includes("2 services, 3 workers"));
+    await until("the shell", () => terminal.isFree);
+  });
+
   it(
     "draws in ASCII where the locale has nothing else, and without color if told so",
     LIMIT,

@@ -56,7 +56,7 @@ function textOf(inspection: Inspection, byWorker: boolean): string {
     ? frame.services
     : frame.services.map((service) => ({ ...service, workers: [] }));
   if (services.length === 0) return "Nobody has counted anything.\n";
-  const columns = process.stdout.columns ?? COLUMNS;
+  const columns = process.stdout.columns || COLUMNS;
   // What is over has no rates.
   const fields = frame.columns.map(({ name }) => ({ name, isCounter: false }));
   const lines = renderTable(

@@ -101,10 +101,16 @@ export class Screen {
     this.#resume();
   }
 
+  /** A terminal that was never told its size says 0. */
+  get #size(): { readonly columns: number; readonly rows: number } {
+    const { columns, rows } = this.#output;
+    return { columns: columns || 80, rows: rows || 24 };
+  }
+
   /** Writes the lines that have changed, all at once. */
   draw(): void {
     if (!this.#active) return;
-    const { columns = 80, rows = 24 } = this.#output;
+    const { columns, rows } = this.#size;
     const lines = this.#render(columns, rows)
       .slice(0, rows)
       .map((line) => {
@@ -137,7 +143,7 @@ export class Screen {
     this.#output.off("resize", this.#resize);
     this.#restore();
     if (!picture) return;
-    const { columns = 80 } = this.#output;
+    const { columns } = this.#size;
     const lines = this.#render(columns, Number.POSITIVE_INFINITY);
     this.#output.write(lines.map((line) => `${paint(line, columns, this.#color)}\n`).join(""));
   }

@@ -77,7 +77,7 @@ async function printOnce(source: Source, scene: Scene, intervalMs: number): Prom
   await sleep(intervalMs);
   state.show(await poller.read(), new Date());
   const { stdout, env } = process;
-  const columns = stdout.columns ?? (Number(env.COLUMNS) || Number.POSITIVE_INFINITY);
+  const columns = stdout.columns || Number(env.COLUMNS) || Number.POSITIVE_INFINITY;
   const color = stdout.isTTY && wantsColor();
   const lines = renderOnce(state, scene, columns);
   await print(lines.map((line) => `${paint(line, columns, color).trimEnd()}\n`).join(""));
