@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { commandLauncher } from "../host/runner/launch.ts";
@@ -155,6 +164,27 @@ describe("Pool", () => {
     rmSync(broken);
     await shells.pool.roll();
     assert.equal(shells.running.filter((pid) => before.includes(pid)).length, 0);
+  });
+
+  it("keeps its workers, and tries again, while the command is being written", async (t) => {
+    const folder = temporaryFolder(t);
+    const file = join(folder, "shell");
+    copyFileSync("/bin/sh", file);
+    const shells = new Shells(t, SLEEP, { count: 2, file });
+    const before = shells.running;
+    const written = join(folder, "written");
+    copyFileSync("/bin/sh", written);
+    renameSync(written, file);
+    const descriptor = openSync(file, "r+");
+    await shells.pool.roll();
+    assert.deepEqual(shells.running, before);
+    assert.match(shells.log.with("error")[0]!, /could not be started: .*: replacing no more, the/);
+    process.kill(before[0]!, "SIGKILL");
+    const failures = () => shells.log.with("warn").filter((line) => /not be started/.test(line));
+    await until(() => failures().length >= 2, "two restarts");
+    assert.match(failures()[0]!, /web\.1, could not be started: .*: starting again in/);
+    closeSync(descriptor);
+    await until(() => shells.running.length === 2, "another one");
   });
 
   it("wants a replacement that registers where the old one has", async (t) => {

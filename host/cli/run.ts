@@ -84,7 +84,11 @@ async function runWorkers(
   const hurriedCode = obeySignals({
     stop: requestStop,
     kill: () => pool?.kill(),
-    roll: () => void pool?.roll(),
+    roll() {
+      pool?.roll().catch((error: Error) => {
+        stderrLogger.error(`Cannot replace the workers: ${error.message}`);
+      });
+    },
     forward: (name) => pool?.signal(name),
   });
   let outputError: Error | null = null;

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import cluster from "node:cluster";
+import { EventEmitter } from "node:events";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LEAVE } from "./leaving.ts";
@@ -37,12 +38,13 @@ export function commandLauncher(
   { env, outputs }: LaunchOptions,
 ): Launch {
   const stdio: StdioOptions = ["ignore", ...outputs];
-  return (number) => ({
-    child: spawn(file, args, { env: env(number), stdio, detached: true }),
-    isLeader: true,
-    leave: () => false,
-    onListening() {},
-  });
+  return (number) =>
+    started(() => ({
+      child: spawn(file, args, { env: env(number), stdio, detached: true }),
+      isLeader: true,
+      leave: () => false,
+      onListening() {},
+    }));
 }
 
 /**
@@ -62,19 +64,39 @@ export function clusterLauncher(script: readonly string[], options: LaunchOption
     execArgv: ["--require", LEAVING, ...script.slice(0, inspectors)],
     stdio: ["ignore", ...options.outputs, "ipc"],
   });
-  return (number) => {
-    const worker = cluster.fork(options.env(number));
-    // What could not be sent to a worker that ends.
-    worker.on("error", () => {});
+  return (number) =>
+    started(() => {
+      const worker = cluster.fork(options.env(number));
+      // What could not be sent to a worker that ends.
+      worker.on("error", () => {});
+      return {
+        child: worker.process,
+        isLeader: false,
+        leave() {
+          const isConnected = worker.isConnected();
+          if (isConnected) worker.send(LEAVE);
+          return isConnected;
+        },
+        onListening: (listening) => void worker.once("listening", listening),
+      };
+    });
+}
+
+/**
+ * Node.js says by an event that a file is missing, and throws when it is being written, or when
+ * memory is short. Here both are an event.
+ */
+function started(start: () => Launched): Launched {
+  try {
+    return start();
+  } catch (error) {
+    const child = Object.assign(new EventEmitter(), { pid: undefined, stdout: null, stderr: null });
+    process.nextTick(() => child.emit("error", error));
     return {
-      child: worker.process,
+      child: child as unknown as ChildProcess,
       isLeader: false,
-      leave() {
-        const isConnected = worker.isConnected();
-        if (isConnected) worker.send(LEAVE);
-        return isConnected;
-      },
-      onListening: (listening) => void worker.once("listening", listening),
+      leave: () => false,
+      onListening() {},
     };
-  };
+  }
 }
