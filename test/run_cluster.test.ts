@@ -117,6 +117,31 @@ describe("utilization run --cluster", { skip: isDeno && "Deno's workers share no
     assert.equal((await run.exit).code, 0);
   });
 
+  it("keeps what it tells a worker from the application's handlers of messages", async (t) => {
+    const text = `
+      const { worker } = require("node:cluster");
+      const commands = {};
+      process.on("message", ({ command }) => commands[command]());
+      process.on("other", (value) => console.log("other", value));
+      worker.on("message", (message) => console.log("told", message));
+      const server = require("node:http").createServer();
+      server.listen(0, () => process.emit("other", 1) && console.log("pid", process.pid));
+      setInterval(() => {}, 1000);
+      process.once("SIGTERM", () => { console.log("ends"); process.exit(); });`;
+    const file = join(temporaryFolder(t), "server.cjs");
+    writeFileSync(file, text);
+    const run = new Run(t, ["--cluster", "--workers", "2", "--", process.execPath, file]);
+    await run.until("two servers", () => run.numbers("pid").length === 2);
+    run.process.signal("SIGHUP");
+    await run.until("two others", () => /Replaced 2 of 2 workers/.test(run.log));
+    run.process.signal("SIGTERM");
+    const { code, stdout, stderr } = await run.exit;
+    assert.equal(code, 0);
+    assert.doesNotMatch(stdout + stderr, /told|TypeError/);
+    assert.equal(stdout.split("| ends\n").length, 5);
+    assert.deepEqual(run.numbers("other"), [1, 1, 1, 1]);
+  });
+
   it("lets an application end by its own SIGTERM handler", async (t) => {
     const text = `
       const server = require("node:http").createServer((_, response) => response.end("x"));

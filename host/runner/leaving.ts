@@ -24,8 +24,8 @@ if (isMainThread && cluster.worker !== undefined) {
     // The connection ends with this answer: no request can cross its end.
     if (isLeaving) response.shouldKeepAlive = false;
   });
-  process.on("message", (message) => {
-    if (message !== LEAVE || isLeaving) return;
+  const leave = (): void => {
+    if (isLeaving) return;
     isLeaving = true;
     worker.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
     // Closes the servers, and waits for the end of their connections.
@@ -33,5 +33,14 @@ if (isMainThread && cluster.worker !== undefined) {
     const isIdle = performance.now() - lastRequest >= IDLE_MS;
     // What has arrived is read first, however late the timer is.
     setTimeout(() => setImmediate(disconnect), isIdle ? 0 : IDLE_MS);
-  });
+  };
+  // Handlers of the application would take it for a message of their own.
+  const { emit } = process;
+  process.emit = ((event: string, ...values: unknown[]): boolean => {
+    if (event !== "message" || values[0] !== LEAVE) {
+      return Reflect.apply(emit, process, [event, ...values]);
+    }
+    leave();
+    return true;
+  }) as typeof process.emit;
 }
