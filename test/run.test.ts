@@ -164,6 +164,19 @@ describe("utilization run", () => {
     assert.equal(lines.length, 2 * (count + 1));
   });
 
+  it("waits for the last words of a worker as long as somebody reads them", async (t) => {
+    const folder = temporaryFolder(t);
+    const run = new Run(t, ["--", script(folder, "talk", "seq 1 100000")], { folder });
+    const output = run.process.child.stdout!;
+    output.on("data", () => {
+      output.pause();
+      setTimeout(() => output.resume(), 150);
+    });
+    const { code, stdout } = await run.exit;
+    assert.equal(code, 0);
+    assert.equal(stdout.split("\n").length, 100_001);
+  });
+
   it("prints nothing but values with --json, and nothing of its own with --raw", async (t) => {
     const folder = temporaryFolder(t);
     const file = script(folder, "a.sh", "echo out; echo error >&2; exec sleep 1000");

@@ -8,7 +8,7 @@ import type { Launched } from "./launch.ts";
 
 /** How often a group is looked at whose leader has ended. */
 const LOOK_MS = 20;
-/** What was written may still be in a pipe that others hold open. */
+/** What was written may still be in a pipe that others hold open: how long nothing has come of it. */
 const LAST_WORDS_MS = 1000;
 
 /** How it ended. */
@@ -136,14 +136,17 @@ export class WorkerProcess {
         await sleep(LOOK_MS);
       }
     }
+    const { stdout, stderr } = this.child;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, LAST_WORDS_MS);
+      // They come no faster than they are read.
+      for (const words of [stdout, stderr]) words?.on("data", () => timer.refresh());
       closed.then(() => {
         clearTimeout(timer);
         resolve();
       });
     });
-    this.child.stdout?.destroy();
-    this.child.stderr?.destroy();
+    stdout?.destroy();
+    stderr?.destroy();
   }
 }
