@@ -187,6 +187,35 @@ describe("Pool", () => {
     await until(() => shells.running.length === 2, "another one");
   });
 
+  it("goes on with a replacement whose old worker has finished meanwhile", async (t) => {
+    const text = 'trap "exit 0" USR1; while :; do sleep 0.02; done';
+    const shells = new Shells(t, text, { settleMs: 500 });
+    const [before] = shells.running;
+    let finished: number | null = null;
+    shells.pool.finished.then((code) => {
+      finished = code;
+    });
+    await until(() => catchesUsr1(before!), "a trap");
+    const rolled = shells.pool.roll();
+    process.kill(before!, "SIGUSR1");
+    await rolled;
+    assert.equal(finished, null);
+    assert.deepEqual(shells.running, [shells.started[1]!.pid]);
+  });
+
+  it("finishes when an old worker has, and its replacement fails", async (t) => {
+    const broken = join(temporaryFolder(t), "broken");
+    const text = `trap "exit 0" USR1; [ -e ${broken} ] && sleep 0.3 && exit 4; while :; do sleep 0.02; done`;
+    const shells = new Shells(t, text, { settleMs: 10_000 });
+    const [before] = shells.running;
+    await until(() => catchesUsr1(before!), "a trap");
+    writeFileSync(broken, "");
+    const rolled = shells.pool.roll();
+    process.kill(before!, "SIGUSR1");
+    await rolled;
+    assert.equal(await shells.pool.finished, 0);
+  });
+
   it("wants a replacement that registers where the old one has", async (t) => {
     const shells = new Shells(t, SLEEP, { startMs: 200 });
     const [before] = shells.running;
@@ -280,6 +309,11 @@ function groupOf(pid: number): number[] {
 
 function readCommand(pid: number): string {
   return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+}
+
+function catchesUsr1(pid: number): boolean {
+  const mask = /^SigCgt:\s*(\w+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]!;
+  return (BigInt(`0x${mask}`) & (1n << 9n)) !== 0n;
 }
 
 function ignoresTerm(pid: number): boolean {

@@ -172,6 +172,8 @@ export class Pool {
   }
 
   #finishIfDone(): void {
+    // The replacement that is tried may go on.
+    if (this.#places.some(({ isReplacing }) => isReplacing)) return;
     const codes = new Set(this.#places.map(({ finished }) => finished));
     if (codes.has(null)) return;
     const [code] = codes;
@@ -235,8 +237,9 @@ export class Pool {
     this.#hint(fresh);
     await fresh.stop();
     // The old one has ended meanwhile.
-    if (place.current === null && place.finished === null && !this.#isStopping) {
-      this.#startLater(place, 0, `${this.#label(place)} has no process`);
+    if (place.current === null && !this.#isStopping) {
+      if (place.finished !== null) this.#finishIfDone();
+      else this.#startLater(place, 0, `${this.#label(place)} has no process`);
     }
     return false;
   }
