@@ -177,6 +177,21 @@ describe("utilization run", () => {
     assert.equal(stdout.split("\n").length, 100_001);
   });
 
+  it("ends when it is told to, though nobody reads its output", async (t) => {
+    const folder = temporaryFolder(t);
+    const file = script(folder, "a.sh", "echo first; exec yes");
+    const run = new Run(t, ["--", file], { folder });
+    await run.until("a line", () => run.lines.length >= 1);
+    const { child } = run.process;
+    child.stdout!.pause();
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    run.process.signal("SIGTERM");
+    assert.equal(await ended, 0);
+    child.stdout!.resume();
+    assert.equal(existsSync(run.supervisorFolder), false);
+  });
+
   it("prints nothing but values with --json, and nothing of its own with --raw", async (t) => {
     const folder = temporaryFolder(t);
     const file = script(folder, "a.sh", "echo out; echo error >&2; exec sleep 1000");

@@ -29,6 +29,20 @@ export async function print(text: string): Promise<void> {
   });
 }
 
+/** How long nobody has read when it is taken for certain that nobody will. */
+const UNREAD_MS = 1000;
+
+/** Has this process end though nobody reads what it still has to write. */
+export function leaveUnread(): void {
+  const { stdout, stderr } = process;
+  let before = Number.POSITIVE_INFINITY;
+  setInterval(() => {
+    const left = stdout.writableLength + stderr.writableLength;
+    if (left >= before) process.exit();
+    before = left;
+  }, UNREAD_MS).unref();
+}
+
 /** Prints what a monitor knows now as one line of exact JSON. */
 export function printLine(monitor: UtilizationMonitor): void {
   const time = new Date().toISOString();

@@ -16,7 +16,7 @@ import { Supervisor } from "../supervisor.ts";
 import { printable, UsageError, withOptions } from "./arguments.ts";
 import { RUN_HELP } from "./help.ts";
 import { type HttpOptions, httpOptions, serveHttp } from "./http.ts";
-import { isReaderGone, printLine } from "./output.ts";
+import { isReaderGone, leaveUnread, printLine } from "./output.ts";
 import { type PlaceOptions, placeToSupervise } from "./place.ts";
 import { RunMonitor, type RunMonitorOptions } from "./run_monitor.ts";
 import { parseRun, RUN_OPTIONS, type RunSettings } from "./run_options.ts";
@@ -77,9 +77,13 @@ async function runWorkers(
   const monitor = makeMonitor({ ...sharing, path: file, isJson, isKept });
 
   let pool: Pool | null = null;
+  let wasStopped = false;
   let requestStop: () => void = () => {};
   const stopRequested = new Promise<null>((resolve) => {
-    requestStop = () => resolve(null);
+    requestStop = () => {
+      wasStopped = true;
+      resolve(null);
+    };
   });
   const hurriedCode = obeySignals({
     stop: requestStop,
@@ -128,6 +132,7 @@ async function runWorkers(
     await will.close();
     await http?.close();
     await supervisor.close();
+    if (wasStopped) leaveUnread();
   }
 }
 
