@@ -6,8 +6,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isGroupRunning, isOfFamily, signal } from "./family.ts";
 import type { Launched } from "./launch.ts";
 
-/** How often a group is looked at whose leader has ended. */
-const LOOK_MS = 20;
+/** How soon a group is looked at again whose leader has ended: ever later, for it reads all of /proc. */
+const FIRST_LOOK_MS = 20;
+const LONGEST_LOOK_MS = 500;
 /** What was written may still be in a pipe that others hold open: how long nothing has come of it. */
 const LAST_WORDS_MS = 1000;
 
@@ -131,9 +132,12 @@ export class WorkerProcess {
     if (target !== null && signal(target, "SIGTERM")) {
       signal(target, "SIGCONT");
       const deadline = performance.now() + this.#graceMs;
+      let pauseMs = FIRST_LOOK_MS;
       while (isGroupRunning(-target)) {
-        if (performance.now() >= deadline) signal(target, "SIGKILL");
-        await sleep(LOOK_MS);
+        const leftMs = deadline - performance.now();
+        if (leftMs <= 0) signal(target, "SIGKILL");
+        await sleep(Math.min(pauseMs, Math.max(leftMs, FIRST_LOOK_MS)));
+        pauseMs = Math.min(pauseMs * 2, LONGEST_LOOK_MS);
       }
     }
     const { stdout, stderr } = this.child;
