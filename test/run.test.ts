@@ -180,7 +180,7 @@ describe("utilization run", () => {
   it("ends when it is told to, though nobody reads its output", async (t) => {
     const folder = temporaryFolder(t);
     const file = script(folder, "a.sh", "echo first; exec yes");
-    const run = new Run(t, ["--", file], { folder });
+    const run = new Run(t, ["--grace", "2s", "--", file], { folder });
     await run.until("a line", () => run.lines.length >= 1);
     const { child } = run.process;
     child.stdout!.pause();

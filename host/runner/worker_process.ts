@@ -49,6 +49,9 @@ export class WorkerProcess {
   readonly #graceMs: number;
   #stopping: Promise<void> | null = null;
   #isGone = false;
+  /** No process is left; words of it may be. */
+  #isSwept = false;
+  #isHurried = false;
 
   /** @param graceMs between the SIGTERM and the SIGKILL that end it. */
   constructor(number: number, launched: Launched, graceMs: number) {
@@ -84,7 +87,7 @@ export class WorkerProcess {
   /** What a signal for all of it goes to. */
   get target(): number | null {
     const { pid } = this;
-    if (pid === undefined || this.#isGone) return null;
+    if (pid === undefined || this.#isSwept) return null;
     if (this.#launched.isLeader) return -pid;
     // Its number may be another's by now.
     return this.ending === null ? pid : null;
@@ -109,6 +112,7 @@ export class WorkerProcess {
   async #stop(): Promise<void> {
     if (this.#isGone) return;
     const timer = setTimeout(() => {
+      if (this.#isSwept) return;
       this.wasKilled = true;
       this.kill();
     }, this.#graceMs);
@@ -123,6 +127,7 @@ export class WorkerProcess {
 
   /** Ends all of it at once. */
   kill(): void {
+    this.#isHurried = true;
     if (this.target !== null) signal(this.target, "SIGKILL");
   }
 
@@ -140,17 +145,33 @@ export class WorkerProcess {
         pauseMs = Math.min(pauseMs * 2, LONGEST_LOOK_MS);
       }
     }
-    const { stdout, stderr } = this.child;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, LAST_WORDS_MS);
-      // They come no faster than they are read.
-      for (const words of [stdout, stderr]) words?.on("data", () => timer.refresh());
+    this.#isSwept = true;
+    await this.#lastWords(closed);
+    this.child.stdout?.destroy();
+    this.child.stderr?.destroy();
+  }
+
+  #lastWords(closed: Promise<void>): Promise<void> {
+    const outputs = [this.child.stdout, this.child.stderr];
+    return new Promise((resolve) => {
+      let lastAt = performance.now();
+      const timer = setTimeout(() => {
+        // They come no faster than they are read.
+        const isReaderBehind = outputs.some((output) => output?.isPaused());
+        const isInTime = performance.now() - lastAt < this.#graceMs / 2;
+        if (isReaderBehind && isInTime && !this.#isHurried) timer.refresh();
+        else resolve();
+      }, LAST_WORDS_MS);
+      for (const output of outputs) {
+        output?.on("data", () => {
+          lastAt = performance.now();
+          timer.refresh();
+        });
+      }
       closed.then(() => {
         clearTimeout(timer);
         resolve();
       });
     });
-    stdout?.destroy();
-    stderr?.destroy();
   }
 }
