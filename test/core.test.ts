@@ -160,7 +160,7 @@ describe("loadCore()", () => {
     skip: process.arch !== "x64" && "vectors cannot be turned off here",
   }, () => {
     const run = (...flags: readonly string[]): unknown => {
-      const v8 = isDeno ? ["run", "-A", `--v8-flags=${flags}`] : flags;
+      const v8 = isDeno ? ["run", "-A", ...flags.map((flag) => `--v8-flags=${flag}`)] : flags;
       const command = [...v8, fixturePath("core_process")];
       return JSON.parse(execFileSync(process.execPath, command, { encoding: "utf8" }));
     };
