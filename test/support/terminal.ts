@@ -51,8 +51,10 @@ export class Terminal {
       terminal.#tmux(["kill-server"]);
       rmSync(folder, { recursive: true, force: true });
     });
-    // A shell of root has its own idea of a prompt in its environment.
-    terminal.#tmux(["send-keys", "-l", `PS1='${PROMPT} '; clear`]);
+    // A shell of root has its own idea of a prompt in its environment; and on Deno the rest of the
+    // environment is there as well.
+    const colours = env.NO_COLOR === undefined ? "unset NO_COLOR; " : "";
+    terminal.#tmux(["send-keys", "-l", `${colours}PS1='${PROMPT} '; clear`]);
     terminal.keys("Enter");
     await terminal.until("a prompt", (screen) => screen.startsWith(PROMPT));
     return terminal;
