@@ -18,6 +18,14 @@ function makeRegistry(log = new CollectingLogger()): Registry {
   return new Registry(Schema.build({ requests_total: "u64", busy: "u8" }) as Schema, { log });
 }
 
+/** A worker that runs until the test ends. */
+function start(scene: Scene, registry: Registry): Worker {
+  const { socket, log } = scene;
+  const worker = new Worker({ name: "web", registry, socket, log }).run();
+  scene.atEnd(() => worker.close());
+  return worker;
+}
+
 it("with() puts a field behind the others and the heartbeat, and moves neither", () => {
   const schema = Schema.build({ requests_total: "u64", busy: "u8" });
   assert.equal(schema.heartbeatOffset, 12);
@@ -72,9 +80,8 @@ it(
   async (t) => {
     const scene = await Scene.supervised(t);
     const registry = makeRegistry();
-    const { socket, log } = scene;
-    const worker = new Worker({ name: "web", registry, socket, log }).run();
-    scene.atEnd(() => worker.close());
+    const { log } = scene;
+    start(scene, registry);
     registry.metric("requests_total").increment(5);
     await until(() => scene.monitor.sample().web?.requests_total === 5, "it is registered");
 
@@ -109,9 +116,7 @@ it(
   async (t) => {
     const scene = await Scene.supervised(t);
     const registry = makeRegistry();
-    const { socket, log } = scene;
-    const worker = new Worker({ name: "web", registry, socket, log }).run();
-    scene.atEnd(() => worker.close());
+    const worker = start(scene, registry);
     await until(() => worker.id !== null, "it is registered");
     registry.add("early", "u8").increment();
     await scene.supervisor.close();
@@ -125,9 +130,8 @@ it(
 it("a worker that is refused under its new fields stays as it was", LIMIT, async (t) => {
   const scene = await Scene.supervised(t, { size: 64, segmentSize: 64, maxSize: 64 });
   const registry = makeRegistry();
-  const { socket, log } = scene;
-  const worker = new Worker({ name: "web", registry, socket, log }).run();
-  scene.atEnd(() => worker.close());
+  const { log } = scene;
+  const worker = start(scene, registry);
   const requests = registry.metric("requests_total");
   await until(() => worker.id !== null, "it is registered");
   // There is one segment, and it is its own.
@@ -149,9 +153,8 @@ it("a worker that is refused under its new fields stays as it was", LIMIT, async
 it("a worker whose second connection is refused is registered by its first", LIMIT, async (t) => {
   const scene = await Scene.supervised(t, { peerLimits: { connections: 1 } });
   const registry = makeRegistry();
-  const { socket, log } = scene;
-  const worker = new Worker({ name: "web", registry, socket, log }).run();
-  scene.atEnd(() => worker.close());
+  const { log } = scene;
+  const worker = start(scene, registry);
   await until(() => worker.id !== null, "it is registered");
   registry.add("field", "u8").increment();
   await until(() => scene.supervisor.limitsReached.connections! > 0, "another one is refused");
