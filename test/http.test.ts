@@ -48,19 +48,27 @@ describe("HttpServer", () => {
     };
     const [plainType, plain] = await ask("*/*");
     assert.equal(plainType, "text/plain; version=0.0.4; charset=utf-8");
-    assert.match(plain, /^# TYPE requests_total counter\nrequests_total\{service="web"\} 42$/m);
+    assert.match(
+      plain,
+      /^# TYPE utilization_requests_total counter\nutilization_requests_total\{service="web"\} 42$/m,
+    );
     assert.match(plain, /^utilization_workers\{service="web"\} 2$/m);
     assert.match(plain, /^utilization_limits_reached_total\{limit="workers"\} 0$/m);
     const [type, text] = await ask("application/openmetrics-text;version=1.0.0,*/*;q=0.1");
     assert.equal(type, OPENMETRICS);
-    assert.match(text, /^requests_total\{service="web"\} 42$/m);
+    assert.match(text, /^utilization_requests_total\{service="web"\} 42$/m);
     assert.ok(text.endsWith("\n# EOF\n"));
+    const each = await (await fetch(`${http.url}metrics?workers`)).text();
+    for (const slot of [0, 1]) {
+      const line = `utilization_worker_requests_total{service="web",slot="${slot}"} 21\n`;
+      assert.ok(each.includes(line), each);
+    }
 
     // The dead count on; what they did at the moment is over.
     await workers[0]!.kill();
     await scene.sums("web", "requests_total", 21);
     const [, later] = await ask("*/*");
-    assert.match(later, /^requests_total\{service="web"\} 42$/m);
+    assert.match(later, /^utilization_requests_total\{service="web"\} 42$/m);
     assert.match(later, /^utilization_workers\{service="web"\} 1$/m);
   });
 
@@ -97,7 +105,7 @@ describe("HttpServer", () => {
         assert.doesNotMatch(text, /<style|\sstyle=|\son\w+=|<script(?! src=| type="module" src=)/);
         for (const [, name] of text.matchAll(/(?:src|href)="(\/page\/[^"]+)"/g)) await load(name!);
       } else if (isModule) {
-        for (const [, name] of text.matchAll(/ from "\.\/([^"]+)"/g)) await load(`/page/${name}`);
+        for (const [, name] of text.matchAll(/\bfrom *"\.\/([^"]+)"/g)) await load(`/page/${name}`);
       }
     };
     await load("/");
@@ -271,7 +279,7 @@ describe("utilization supervise --http", () => {
   it("serves what workers count, on the port that it says", async (t) => {
     const dir = temporaryFolder(t);
     const args = ["supervise", "--dir", dir, "--http", ":0", "--http-host", "a.example, b.example"];
-    const cli = startCli(t, args);
+    const cli = startCli(t, [...args, "--metrics-namespace", ""]);
     await cli.until("it serves", () => cli.stderr.includes("Serving http://127.0.0.1:"));
     const [, url] = /Serving (http:\S+)/.exec(cli.stderr)!;
     await startWorker(t, `${dir}/default.ipc`, "web", 5n);
@@ -279,6 +287,9 @@ describe("utilization supervise --http", () => {
       async () => (await (await fetch(`${url}status`)).text()).includes('"requests_total":5,'),
       "the value is served",
     );
+    const metrics = await (await fetch(`${url}metrics`)).text();
+    assert.match(metrics, /^requests_total\{service="web"\} 5$/m);
+    assert.match(metrics, /^utilization_worker_registrations_total 1$/m);
     cli.signal("SIGTERM");
     const { code, stderr } = await cli.exit;
     assert.equal(code, 0, stderr);
@@ -288,6 +299,8 @@ describe("utilization supervise --http", () => {
   for (const [args, expected] of [
     [["--http", "nonsense:x"], /^utilization: Cannot listen on "nonsense:x"/],
     [["--http-host", "a"], /^utilization: Cannot use --http-host without --http/],
+    [["--metrics-namespace", "a"], /^utilization: Cannot use --metrics-namespace without --http/],
+    [["--http", "0", "--metrics-namespace", "a b"], /^utilization: Cannot use namespace "a b"/],
   ] as const) {
     it(`refuses ${args.join(" ")} before it touches anything`, async (t) => {
       const dir = temporaryFolder(t);

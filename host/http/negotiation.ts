@@ -1,6 +1,6 @@
 // Which of the two text formats a scraper prefers.
 
-export type MetricsFormat = "text" | "openmetrics";
+import type { MetricsFormat } from "../exposition/text.ts";
 
 export const CONTENT_TYPES: Readonly<Record<MetricsFormat, string>> = {
   text: "text/plain; version=0.0.4; charset=utf-8",

@@ -3,17 +3,17 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { PAGE_FILES } from "../../build/page_files.ts";
 import { exactJson } from "../exact_json.ts";
 import { budgeted, type Logger, stderrLogger } from "../log.ts";
 import type { Supervisor } from "../supervisor.ts";
 import type { UtilizationMonitor } from "../utilization_monitor.ts";
 import { authority, isLoopback, parseAddress } from "./address.ts";
 import { HEADERS, refuse, refuseMalformed, send } from "./answer.ts";
-import { renderMetrics } from "./exposition.ts";
 import { Feed, type FeedOptions, type Subscription } from "./feed.ts";
 import { Guard } from "./guard.ts";
+import { Metrics } from "./metrics.ts";
 import { CONTENT_TYPES, preferredFormat } from "./negotiation.ts";
+import { type PageFile, pageFiles } from "./page.ts";
 
 export interface HttpServerOptions {
   /** Adds how often its limits were reached to the metrics. */
@@ -28,7 +28,18 @@ export interface HttpServerOptions {
   readonly maxConnections?: number | undefined;
   /** Readers of events at once; 64 by default. One more is told to come later. */
   readonly maxReaders?: number | undefined;
+  /**
+   * What names of metrics begin with, before an underscore; `utilization` by default. With an empty
+   * one, a field has its own name.
+   */
+  readonly namespace?: string | undefined;
   readonly log?: Logger | undefined;
+  /**
+   * How often workers were started again, by service.
+   *
+   * @internal
+   */
+  readonly restarts?: (() => Readonly<Record<string, number>>) | undefined;
   /** @internal */
   readonly feed?: Pick<FeedOptions, "heartbeatMs" | "patienceMs"> | undefined;
 }
@@ -37,8 +48,6 @@ const MAX_CONNECTIONS = 256;
 const MAX_READERS = 64;
 /** Of errors that clients can cause, in ten seconds. */
 const LOG_LINES = 10;
-/** Names of metrics that are in conflict, each said once. */
-const MOST_CONFLICTS = 100;
 const MAX_HEADER_SIZE = 8192;
 /** How long a client may take for the headers of a request, and idle before the next. */
 const HEADERS_MS = 5000;
@@ -62,28 +71,28 @@ type Handler = (request: IncomingMessage, response: ServerResponse, query: URLSe
  * ```
  */
 export class HttpServer {
-  readonly #supervisor: HttpServerOptions["supervisor"];
   readonly #monitors: readonly UtilizationMonitor[];
   readonly #log: Logger;
   readonly #guard: Guard;
   readonly #feed: Feed;
   readonly #maxReaders: number;
+  readonly #metrics: Metrics;
   readonly #server: Server;
+  readonly #page: ReadonlyMap<string, PageFile> = pageFiles();
   readonly #sockets: Set<Socket> = new Set();
   /** Texts that were made in this turn of the event loop. */
   readonly #texts: Map<string, string> = new Map();
-  readonly #conflicts: Set<string> = new Set();
   readonly #routes: ReadonlyMap<string, Handler>;
   #url = "";
   #closing: Promise<void> | null = null;
 
   private constructor(options: HttpServerOptions, host: string) {
-    const { supervisor, monitors, hosts = [], log = stderrLogger } = options;
-    this.#supervisor = supervisor;
+    const { monitors, hosts = [], log = stderrLogger } = options;
     this.#monitors = monitors;
     this.#log = budgeted(log, LOG_LINES, () => {});
     this.#guard = new Guard([...hosts, host]);
     this.#maxReaders = options.maxReaders ?? MAX_READERS;
+    this.#metrics = new Metrics(options, this.#log);
     this.#feed = new Feed({
       read: (subscription) => this.#eventData(subscription),
       onError: (error) => this.#log.error("Error reading the status of a monitor", error),
@@ -92,7 +101,7 @@ export class HttpServer {
     this.#routes = new Map<string, Handler>([
       ["/status", (...exchange) => this.#sendStatus(...exchange)],
       ["/fields", (request, response) => this.#sendFields(request, response)],
-      ["/metrics", (request, response) => this.#sendMetrics(request, response)],
+      ["/metrics", (...exchange) => this.#sendMetrics(...exchange)],
       ["/events", (...exchange) => this.#sendEvents(...exchange)],
       ["/healthz", (request, response) => send(request, response, 200, PLAIN_TYPE, "ok\n")],
     ]);
@@ -112,7 +121,7 @@ export class HttpServer {
   /**
    * Listens, and serves from then on.
    *
-   * @throws {RangeError} when the address is none.
+   * @throws {RangeError} when the address or the namespace is none.
    * @throws {Error} when it cannot be listened on.
    */
   static async listen(options: HttpServerOptions): Promise<HttpServer> {
@@ -167,7 +176,7 @@ export class HttpServer {
       return;
     }
     const { pathname, searchParams } = new URL(`http://localhost${request.url}`);
-    const file = PAGE_FILES.get(pathname);
+    const file = this.#page.get(pathname);
     const handle = this.#routes.get(pathname);
     try {
       if (file !== undefined) send(request, response, 200, file.type, file.text);
@@ -189,19 +198,12 @@ export class HttpServer {
     send(request, response, 200, JSON_TYPE, `${text}\n`);
   }
 
-  #sendMetrics(request: IncomingMessage, response: ServerResponse): void {
+  #sendMetrics(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): void {
     const format = preferredFormat(request.headers.accept);
-    const text = this.#onceATurn(`metrics ${format}`, () => {
-      const sources = this.#monitors.map((monitor) => ({
-        status: monitor.status({ bigint: true, totals: true }),
-        fields: monitor.fields(),
-      }));
-      return renderMetrics(sources, {
-        format,
-        limitsReached: this.#supervisor?.limitsReached,
-        onConflict: (service, field) => this.#tellOfConflict(service, field),
-      });
-    });
+    const byWorker = isAsked(query, "workers");
+    const text = this.#onceATurn(`metrics ${format} ${byWorker}`, () =>
+      this.#metrics.text(format, byWorker),
+    );
     response.setHeader("vary", "Accept");
     send(request, response, 200, CONTENT_TYPES[format], text);
   }
@@ -257,13 +259,6 @@ export class HttpServer {
     return text;
   }
 
-  #tellOfConflict(service: string, field: string): void {
-    const name = JSON.stringify([service, field]);
-    if (this.#conflicts.has(name) || this.#conflicts.size >= MOST_CONFLICTS) return;
-    this.#conflicts.add(name);
-    this.#log.warn(`Left ${name} out of the metrics: the name is taken by another field`);
-  }
-
   /** Ends all connections, and listens no more. */
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
@@ -289,8 +284,9 @@ function fieldsOf(monitor: UtilizationMonitor): object {
   const services: Record<string, object> = Object.create(null);
   for (const [service, fields] of monitor.fields()) {
     const described: Record<string, object> = Object.create(null);
-    for (const [name, { kind, aggregate, unit, help }] of fields) {
-      described[name] = { kind, aggregate, unit, help };
+    for (const [name, field] of fields) {
+      const { kind, aggregate, unit, help, counter, histogram, le } = field;
+      described[name] = { kind, aggregate, unit, help, counter, histogram, le };
     }
     services[service] = described;
   }

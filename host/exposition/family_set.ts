@@ -1,0 +1,54 @@
+// The families of one scrape. No two have a sample of the same name.
+
+import type { MetricFamily, MetricSample, MetricType } from "./families.ts";
+
+/** A family while samples are added to it. */
+export interface OpenFamily extends MetricFamily {
+  readonly samples: MetricSample[];
+}
+
+/** What may be added to a family's name, `_created` by OpenMetrics. */
+const SUFFIXES: Readonly<Record<MetricType, readonly string[]>> = {
+  counter: [""],
+  gauge: [""],
+  histogram: ["", "_bucket", "_sum", "_count", "_created"],
+  summary: ["", "_sum", "_count", "_created"],
+};
+
+export class FamilySet {
+  readonly #families: Map<string, OpenFamily> = new Map();
+  readonly #own: Set<OpenFamily> = new Set();
+  /** Of samples. */
+  readonly #names: Set<string> = new Set();
+
+  /** A family whose samples all come from who takes its name. */
+  own(name: string, type: MetricType, help: string, unit: string | undefined): OpenFamily {
+    const family: OpenFamily = { name, type, help, unit, samples: [] };
+    this.#own.add(family);
+    return this.#add(family);
+  }
+
+  /** The family of this name, for all services; null where it is taken by another one. */
+  shared(
+    name: string,
+    type: MetricType,
+    describe: () => Pick<MetricFamily, "help" | "unit">,
+  ): OpenFamily | null {
+    const known = this.#families.get(name);
+    if (known !== undefined) return known.type === type && !this.#own.has(known) ? known : null;
+    if (SUFFIXES[type].some((suffix) => this.#names.has(name + suffix))) return null;
+    return this.#add({ name, type, ...describe(), samples: [] });
+  }
+
+  #add(family: OpenFamily): OpenFamily {
+    const { name, type } = family;
+    for (const suffix of SUFFIXES[type]) this.#names.add(name + suffix);
+    this.#families.set(name, family);
+    return family;
+  }
+
+  /** Those that have a sample. */
+  told(): MetricFamily[] {
+    return [...this.#families.values()].filter(({ samples }) => samples.length > 0);
+  }
+}
