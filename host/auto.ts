@@ -10,8 +10,16 @@
 import { Instrumentation } from "./auto/instrumentation.ts";
 import type { AutoRegistry } from "./auto/registry.ts";
 
-export type { AutoRegistry, CounterOptions, GaugeOptions } from "./auto/registry.ts";
+export type {
+  AutoRegistry,
+  CounterOptions,
+  GaugeOptions,
+  TextSettings,
+} from "./auto/registry.ts";
+export type { Histogram } from "./histogram.ts";
+export type { HistogramOptions } from "./histogram_definition.ts";
 export type { Metric } from "./metric.ts";
+export type { Text } from "./text.ts";
 
 /** Two copies of this package in one process, of whatever versions, count once. */
 const KEY = Symbol.for("utilization-monitor.auto");

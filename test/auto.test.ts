@@ -7,6 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { it } from "node:test";
+import { histogramFields } from "../host/histogram_definition.ts";
 import { projectFile } from "./data.ts";
 import {
   AUTO_URL,
@@ -32,6 +33,7 @@ const ALL = [
   "rss_bytes",
   "cpu_seconds_total",
 ];
+const DURATION = histogramFields("request_duration_seconds", {}).map(({ name }) => name);
 /** What Node itself says of features that are new. */
 const notOfNode = (line: string): boolean =>
   line !== "" && !/ExperimentalWarning|--trace-/.test(line);
@@ -41,7 +43,7 @@ it("a process that serves nobody is measured as well", LIMIT, async (t) => {
   const application = startApplication(scene);
   await scene.sees(application);
   const web = () => scene.monitor.sample().web!;
-  assert.deepEqual(Object.keys(web()), [...ALL, "worker_count"]);
+  assert.deepEqual(Object.keys(web()), [...ALL, ...DURATION, "worker_count"]);
   // The last one that is stored.
   const idle = await until(() => web().cpu_seconds_total! > 0 && web(), "it is measured");
   assert.ok(idle.heap_used_bytes! > 1e6 && idle.heap_used_bytes! < idle.rss_bytes!);
@@ -89,18 +91,51 @@ it("metrics of the application are added before and after registration", LIMIT, 
 });
 
 it(
+  "histograms of the application are added, and whatever is wrong throws nothing",
+  LIMIT,
+  async (t) => {
+    const scene = await Scene.supervised(t);
+    const application = startApplication(scene);
+    const observe = (name: string, value: number, buckets?: readonly number[]) =>
+      application.ask("histogram", { url: AUTO_URL, name, value, buckets });
+    await observe("job_seconds", 0.2, [0.1, 1]);
+    await observe("job_seconds", 3, [0.1, 1]);
+    await untilSums(scene, {
+      job_seconds_bucket_1: 1,
+      job_seconds_bucket_inf: 1,
+      job_seconds_sum: 3.2,
+    });
+    await observe("job_seconds", 3);
+    await observe("request_duration_seconds", 3);
+    await observe("bad_seconds", 3, [2, 1]);
+    await observe("", 3);
+    await until(() => application.log.filter(notOfNode).length >= 4, "it says why");
+    const reasons = [
+      /"job_seconds": the name is taken/,
+      /"request_duration_seconds": the name is taken/,
+      /Cannot build histogram "bad_seconds": the bounds do not ascend: 1 after 2/,
+      /the name is empty/,
+    ];
+    const lines = application.log.filter(notOfNode);
+    for (const [index, reason] of reasons.entries()) assert.match(lines[index]!, reason);
+    const { web } = scene.monitor.status().histograms!;
+    assert.deepEqual([web!.job_seconds!.count, web!.request_duration_seconds!.count], [2, 0]);
+  },
+);
+
+it(
   "a segment that is too small leaves out the last metrics, and says so once",
   LIMIT,
   async (t) => {
-    const scene = await Scene.supervised(t, { segmentSize: 128 });
+    const scene = await Scene.supervised(t, { segmentSize: 256 });
     const application = startApplication(scene);
-    const names = Array.from({ length: 10 }, (_, i) => `metric_${i}_total`);
+    const names = Array.from({ length: 12 }, (_, i) => `metric_${i}_total`);
     for (const name of names) await application.ask("counter", { url: AUTO_URL, name, by: 9 });
     await untilSums(scene, { metric_0_total: 9, metric_5_total: 9, worker_count: 1 });
     await until(() => application.logged("No room").length > 0, "it says that there is no room");
-    assert.match(application.logged("No room")[0]!, /a segment has 128 bytes, \d+ are needed/);
+    assert.match(application.logged("No room")[0]!, /a segment has 256 bytes, \d+ are needed/);
     const fields = Object.keys(scene.monitor.sample().web!);
-    assert.ok(!fields.includes("metric_9_total"));
+    assert.ok(!fields.includes("metric_11_total"));
     const port = await application.ask<number>("listen");
     await fetchText(port);
     await untilSums(scene, { requests_total: 1, worker_count: 1 });
@@ -109,7 +144,7 @@ it(
     // A supervisor with room for all is told of all.
     await scene.supervisor.close();
     await scene.supervise({ segmentSize: 512 });
-    await untilSums(scene, { metric_0_total: 9, metric_9_total: 9, requests_total: 1 });
+    await untilSums(scene, { metric_0_total: 9, metric_11_total: 9, requests_total: 1 });
   },
 );
 
@@ -233,10 +268,10 @@ it("threads are measured by themselves, and their process once", LIMIT, async (t
   const [thread] = workersOf(scene, "web/threads");
   assert.equal(thread?.processId, application.pid);
   const own = ["rss_bytes", "cpu_seconds_total"];
-  assert.deepEqual(
-    Object.keys(thread.data),
-    ALL.filter((name) => !own.includes(name)),
-  );
+  assert.deepEqual(Object.keys(thread.data), [
+    ...ALL.filter((name) => !own.includes(name)),
+    ...DURATION,
+  ]);
   await until(
     () => workersOf(scene, "web/threads")[0]!.data.heap_used_bytes! > 0,
     "it is measured",

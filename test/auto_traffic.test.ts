@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { get as getSecurely, Agent as HttpsAgent } from "node:https";
 import { it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { notNode, startApplication, untilSums } from "./support/auto.ts";
 import { connectTo, fetchText, oneConnection, startRequest } from "./support/http_client.ts";
 import { PSK } from "./support/psk.ts";
@@ -73,6 +74,50 @@ it(
     assert.deepEqual(application.log, []);
   },
 );
+
+it("requests that are answered are timed, in whatever order they came", LIMIT, async (t) => {
+  const scene = await Scene.supervised(t);
+  const application = startApplication(scene);
+  const port = await application.ask<number>("listen");
+  const observed = () => scene.monitor.status().histograms?.web?.request_duration_seconds;
+  for (let i = 0; i < 3; i++) await fetchText(port);
+  await until(() => observed()?.count === 3, "they are timed");
+  assert.ok(observed()!.p50! < 1);
+
+  // The second one begins later and ends later: both take longer than a bucket of 0.25 s.
+  const hold = "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n";
+  const pipelined = await connectTo(port);
+  const held = (count: number) =>
+    until(async () => (await application.ask<number>("held")) === count, "it is held");
+  pipelined.write(hold);
+  await held(1);
+  await sleep(300);
+  pipelined.write(hold);
+  await held(2);
+  await application.ask("release", { count: 1 });
+  await until(() => observed()?.count === 4, "the first is timed");
+  await sleep(300);
+  await application.ask("release");
+  await until(() => observed()?.count === 5, "both are timed");
+  const web = scene.monitor.sample().web!;
+  const slow = [0.5, 1, 2.5, 5, 10, "inf"].map(
+    (le) => web[`request_duration_seconds_bucket_${le}`]!,
+  );
+  assert.equal(
+    slow.reduce((sum, count) => sum + count, 0),
+    2,
+  );
+
+  const aborted = startRequest(port, "/hold");
+  await untilSums(scene, { requests_active: 1 });
+  aborted.destroy();
+  pipelined.destroy();
+  await untilSums(scene, { requests_active: 0, requests_total: 6 });
+  await application.ask("release");
+  await fetchText(port);
+  await until(() => observed()?.count === 6, "the next one is timed");
+  assert.equal(observed()!.count, 6);
+});
 
 it("https is counted once for each connection and request", LIMIT, async (t) => {
   const scene = await Scene.supervised(t);
@@ -149,9 +194,12 @@ it("HTTP/2 streams are requests", {
     await once(stream, "end");
   }
   await untilSums(scene, { requests_total: 4, requests_active: 0, connections_active: 1 });
+  const observed = () => scene.monitor.status().histograms?.web?.request_duration_seconds?.count;
+  await until(() => observed() === 4, "they are timed");
   session.request({ ":path": "/hold" }).on("error", () => {});
   await untilSums(scene, { requests_total: 5, requests_active: 1 });
   session.destroy();
   await untilSums(scene, { requests_total: 5, requests_active: 0, connections_active: 0 });
   await untilSums(scene, { connections_total: 1 });
+  assert.equal(observed(), 4);
 });

@@ -1,6 +1,14 @@
-// What is measured without being asked for. The first line of a segment holds all of it.
+// What is measured without being asked for. The first line of a segment holds all of it, but the
+// histogram: that one is added behind the heartbeat, as the metrics of an application are.
 
+import type { HistogramOptions } from "../histogram_definition.ts";
 import type { FieldDefinition } from "../schema.ts";
+
+export const DURATION = "request_duration_seconds";
+export const DURATION_OPTIONS: HistogramOptions = {
+  unit: "seconds",
+  help: "Time from the start of an HTTP request to the end of its response",
+};
 
 export type ThreadField =
   | "requests_active"
@@ -16,7 +24,8 @@ export type ProcessField = ThreadField | "rss_bytes" | "cpu_seconds_total";
 /** Of each thread. */
 export const THREAD_FIELDS: Readonly<Record<ThreadField, FieldDefinition>> = {
   requests_active: { type: "u32", help: "HTTP requests whose response is not finished" },
-  connections_active: { type: "u32", help: "Open connections of HTTP servers" },
+  // Clients keep connections open as long as they like: that is no leak.
+  connections_active: { type: "u32", counter: "", help: "Open connections of HTTP servers" },
   requests_total: { type: "u64", help: "HTTP requests received" },
   connections_total: { type: "u64", help: "Connections that HTTP servers have accepted" },
   event_loop_utilization: {

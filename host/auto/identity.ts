@@ -3,6 +3,7 @@
 import { readFileSync, realpathSync } from "node:fs";
 import { basename, dirname, extname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { PROGRAMS } from "../programs.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -10,7 +11,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const PM2_CONTAINER = /[\\/]pm2[\\/]lib[\\/]ProcessContainer\w*\.js$/;
 /** Also where they are not in a `node_modules`: in the cache of corepack, in `.yarn/releases`. */
 const PACKAGE_MANAGER = /^(npm|npx|yarn|yarnpkg|pnpm|pnpx|corepack)(-cli)?(-\d.*)?(\.[cm]?js)?$/;
-const OWN_PROGRAMS = fileURLToPath(new URL("../cli/", import.meta.url));
+const OWN_PROGRAMS = fileURLToPath(PROGRAMS);
 
 /**
  * - `"service"`: an application.

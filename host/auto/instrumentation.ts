@@ -9,7 +9,7 @@ import { type Logger, safely } from "../log.ts";
 import { Registry } from "../registry.ts";
 import { Schema } from "../schema.ts";
 import type { Worker } from "../worker.ts";
-import { PROCESS_FIELDS, THREAD_FIELDS } from "./fields.ts";
+import { DURATION, DURATION_OPTIONS, PROCESS_FIELDS, THREAD_FIELDS } from "./fields.ts";
 import { kindOf, mainScript, ownEnvironment, type ProcessKind, serviceName } from "./identity.ts";
 import { quietLogger } from "./log.ts";
 import { type MeasuredMetrics, Measures } from "./measures.ts";
@@ -53,7 +53,8 @@ export class Instrumentation {
     const metrics = this.#metrics.metrics as MeasuredMetrics;
     this.#measures = new Measures(metrics);
     this.registry = new AddedMetrics(this.#metrics, this.#log, () => this.#register());
-    countTraffic(metrics, () => this.#register());
+    const request_duration_seconds = this.#metrics.histogram(DURATION, DURATION_OPTIONS);
+    countTraffic({ ...metrics, request_duration_seconds }, () => this.#register());
     this.#settling = setTimeout(() => this.#settled(), SETTLED_MS);
     this.#settling.unref();
   }

@@ -3,6 +3,7 @@
 
 import { subscribe } from "node:diagnostics_channel";
 import type { Server, Socket } from "node:net";
+import type { Histogram } from "../histogram.ts";
 import type { Metric } from "../metric.ts";
 
 export interface TrafficMetrics {
@@ -10,17 +11,17 @@ export interface TrafficMetrics {
   readonly requests_total: Metric;
   readonly connections_active: Metric;
   readonly connections_total: Metric;
+  readonly request_duration_seconds: Histogram;
 }
 
-/** A socket as we know it. */
-interface Connection {
-  /** Requests on it whose response is not finished. */
-  requests: number;
-}
+/** When the requests on a connection began whose response is not finished: they finish in order. */
+type Begun = number[];
 
 /** The part of an HTTP/2 stream that is needed here. */
 interface Stream {
   readonly id?: number;
+  readonly aborted: boolean;
+  readonly rstCode: number;
   once(event: "close", listener: () => void): unknown;
 }
 
@@ -31,12 +32,16 @@ interface Stream {
  */
 export function countTraffic(metrics: TrafficMetrics, onListening: () => void): void {
   const { requests_active, requests_total, connections_active, connections_total } = metrics;
-  const connections = new WeakMap<Socket, Connection>();
+  const { request_duration_seconds } = metrics;
+  const connections = new WeakMap<Socket, Begun>();
+
+  const observeSince = (begun: number): void =>
+    request_duration_seconds.observe((performance.now() - begun) / 1000);
 
   /** `isOwn` is false for the decrypted side of a connection that is counted already. */
-  const meet = (socket: Socket, isOwn: boolean): Connection => {
-    const connection = { requests: 0 };
-    connections.set(socket, connection);
+  const meet = (socket: Socket, isOwn: boolean): Begun => {
+    const requests: Begun = [];
+    connections.set(socket, requests);
     if (isOwn) {
       connections_total.increment();
       connections_active.increment();
@@ -44,10 +49,10 @@ export function countTraffic(metrics: TrafficMetrics, onListening: () => void): 
     socket.once("close", () => {
       if (isOwn) connections_active.decrement();
       // Responses that were not finished never will be; those that finish later find nothing left.
-      requests_active.decrement(connection.requests);
-      connection.requests = 0;
+      requests_active.decrement(requests.length);
+      requests.length = 0;
     });
-    return connection;
+    return requests;
   };
 
   on<{ server: Server }>("tracing:net.server.listen:asyncEnd", ({ server }) => {
@@ -58,16 +63,16 @@ export function countTraffic(metrics: TrafficMetrics, onListening: () => void): 
   });
   on<{ socket: Socket }>("http.server.request.start", ({ socket }) => {
     // One that is not known was handed to the server by the application, or has been there before us.
-    const connection = connections.get(socket) ?? meet(socket, !("encrypted" in socket));
-    connection.requests++;
+    const requests = connections.get(socket) ?? meet(socket, !("encrypted" in socket));
+    requests.push(performance.now());
     requests_total.increment();
     requests_active.increment();
   });
   on<{ socket: Socket }>("http.server.response.finish", ({ socket }) => {
-    const connection = connections.get(socket);
-    if (connection === undefined || connection.requests === 0) return;
-    connection.requests--;
+    const begun = connections.get(socket)?.shift();
+    if (begun === undefined) return;
     requests_active.decrement();
+    observeSince(begun);
   });
   // HTTP/2, which Node 20 does not publish.
   on<{ stream: Stream }>("http2.server.stream.start", ({ stream }) => {
@@ -75,7 +80,11 @@ export function countTraffic(metrics: TrafficMetrics, onListening: () => void): 
     if (isPushed) return;
     requests_total.increment();
     requests_active.increment();
-    stream.once("close", () => requests_active.decrement());
+    const begun = performance.now();
+    stream.once("close", () => {
+      requests_active.decrement();
+      if (!stream.aborted && stream.rstCode === 0) observeSince(begun);
+    });
   });
 }
 
