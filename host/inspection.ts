@@ -5,13 +5,16 @@ import { DETACHED, LIVE } from "../assembly/layout.ts";
 import { exactJson } from "./exact_json.ts";
 import { journalPath } from "./journal.ts";
 import { JournalError, type JournalFile, readJournal } from "./journal_file.ts";
-import { fieldsOf, type Held, type HeldSchema, type JournalHeader } from "./journal_state.ts";
+import type { JournalHeader } from "./journal_header.ts";
+import { fieldsOf, type Held, type HeldSchema } from "./journal_state.ts";
 import { silentLogger } from "./log.ts";
 import { dropLost, restoreTotals } from "./predecessor.ts";
 import type { AsNumbers, Sample, SampleOptions, WorkerSample } from "./sample.ts";
 import { SegmentAllocator } from "./segment_allocator.ts";
 import type { Group } from "./service.ts";
 import { Services } from "./services.ts";
+import type { Texts } from "./text_field.ts";
+import { textsByService, textsOf, type Writer } from "./texts.ts";
 
 /** A supervisor may write its journal anew, or a new one may take over, while we read. */
 const ATTEMPTS = 20;
@@ -128,20 +131,29 @@ export class Inspection {
   sampleByWorker(options?: AsNumbers): WorkerSample<number>[];
   sampleByWorker(options?: SampleOptions): WorkerSample[];
   sampleByWorker({ bigint = false }: SampleOptions = {}): WorkerSample[] {
-    const { file, usedSize } = this.#allocator;
-    const sampleOf = ({
-      held: { id, pid, at, schema, state },
-      group,
-    }: InspectedWorker): WorkerSample => ({
-      id,
-      processId: pid,
-      service: schema.service,
-      mapping: mappingOf(state),
-      // Who looks once cannot see whether anything moves.
-      stalledFor: null,
-      data: this.#allocator.decode(group.index, at, group.fields, bigint),
-    });
+    const { file, usedSize, segmentSize } = this.#allocator;
+    const sampleOf = (worker: InspectedWorker): WorkerSample => {
+      const { held, group } = worker;
+      const { id, pid, at, schema, state } = held;
+      const text = textsOf(writerOf(worker), this.#allocator);
+      return {
+        id,
+        slot: at / segmentSize,
+        processId: pid,
+        service: schema.service,
+        mapping: mappingOf(state),
+        // Who looks once cannot see whether anything moves.
+        stalledFor: null,
+        ...(text !== undefined && { text }),
+        data: this.#allocator.decode(group.index, at, group.fields, bigint),
+      };
+    };
     return file.inOnePass(usedSize, () => this.#workers.map(sampleOf));
+  }
+
+  /** What the workers that were registered said of themselves, of each text the last one. */
+  text(): Record<string, Texts> {
+    return textsByService(this.#workers.map(writerOf), this.#allocator);
   }
 
   /** All of it as exact JSON text. */
@@ -151,8 +163,12 @@ export class Inspection {
     const members = [
       `"supervisor":${exactJson({ process_id: pid, start_time: start })}`,
       `"data":${this.#services.reports.sampleText()}`,
-      `"totals":${this.#services.reports.totalsText()}`,
     ];
+    const text = this.text();
+    if (Object.keys(text).length > 0) members.push(`"text":${exactJson(text)}`);
+    const histograms = this.#services.reports.histograms(true);
+    if (histograms !== null) members.push(`"histograms":${exactJson(histograms)}`);
+    members.push(`"totals":${this.#services.reports.totalsText()}`);
     if (byWorker) members.push(`"workers":${exactJson(this.sampleByWorker({ bigint: true }))}`);
     return `{${members.join(",")}}`;
   }
@@ -176,6 +192,10 @@ function versionOf(path: string): string {
 
 function inodeOf(path: string): bigint | null {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? null;
+}
+
+function writerOf({ held, group }: InspectedWorker): Writer {
+  return { group, offset: held.at };
 }
 
 function mappingOf(state: unknown): string {

@@ -108,7 +108,8 @@ export class Chart {
 
   /** The picture in words. @param {readonly (number | null)[]} points */
   #describe(points) {
-    const { quantity, isCounter, name } = this.#field;
+    const { quantity, isCounter, name, parts } = this.#field;
+    const what = parts === null ? name : `${name} p99`;
     const per = isCounter ? " per second" : "";
     const numbers = points.filter((point) => point !== null);
     const say = (/** @type {number} */ value) => readableText(value, quantity, per);
@@ -116,7 +117,7 @@ export class Chart {
       numbers.length === 0
         ? "no values yet"
         : `lowest ${say(Math.min(...numbers))}, highest ${say(Math.max(...numbers))}`;
-    this.element.setAttribute("aria-label", `Chart of ${name}, last five minutes: ${range}`);
+    this.element.setAttribute("aria-label", `Chart of ${what}, last five minutes: ${range}`);
   }
 
   #make() {

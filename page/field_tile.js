@@ -4,7 +4,7 @@
 
 import { Chart } from "./chart.js";
 import { make, write } from "./dom.js";
-import { counted, exact, readable } from "./format.js";
+import { counted, exact, readable, readableText } from "./format.js";
 
 const AGGREGATES = new Map([
   ["min", "lowest of the workers"],
@@ -48,17 +48,27 @@ export class FieldTile {
     const { field } = this;
     const { help } = field.declaration ?? {};
     if (help !== undefined && this.element.title !== help) this.element.title = help;
-    const { quantity, isCounter, isMean, rate, value } = field;
+    const { quantity, isCounter, isMean, parts, rate, value } = field;
     const { number, unit } = readable(isCounter ? rate : isMean ? field.shown : value, quantity);
     write(this.#number, number);
-    write(this.#unit, isCounter ? `${unit}/s` : unit);
+    write(this.#unit, isCounter ? `${unit}/s` : parts === null ? unit : `${unit} p99`.trim());
     write(this.#exact, isCounter ? `${exact(value)} in total` : this.#detail(workers));
     this.#chart.update(field, now);
   }
 
   /** @param {number} workers */
   #detail(workers) {
-    const { value, quantity, isMean, aggregate } = this.field;
+    const { value, quantity, isMean, aggregate, parts, quantiles, rate } = this.field;
+    if (parts !== null) {
+      const { p50, p90 } = quantiles;
+      const words = [
+        `p50 ${readableText(p50, quantity)}`,
+        `p90 ${readableText(p90, quantity)}`,
+        `${readableText(rate, "count")}/s`,
+      ];
+      // A line ends between them.
+      return words.map((word) => word.replaceAll(" ", "\u00a0")).join(", ");
+    }
     if (isMean) return `${exact(value)} of ${counted(workers, "worker")}`;
     const digits = quantity === "bytes" ? `${exact(value)} bytes` : "";
     return [digits, AGGREGATES.get(aggregate)].filter(Boolean).join(", ");

@@ -1,8 +1,11 @@
 // What is shown of each report: values, how fast counters rise, and how both went.
 
 /** @import { Value } from "./json.js" */
+/** @import { Parts } from "./histogram.js" */
 /** @import { Quantity } from "./format.js" */
 /** @import { Report } from "./source.js" */
+
+import { fieldsOf, histogramsIn, observed } from "./histogram.js";
 
 /**
  * @typedef {Record<string, Value>} Data
@@ -13,11 +16,15 @@
  * @property {string} service
  * @property {string} mapping
  * @property {number | null} stalledFor
+ * @property {Record<string, string>} [text]
+ * @property {Record<string, Value>} [leaking]
  * @property {Data} data
  *
  * @typedef {object} Status
  * @property {Record<string, Data>} data
  * @property {Record<string, number>} stalled
+ * @property {Record<string, Record<string, string>>} [text]
+ * @property {Record<string, Record<string, Value>>} [leaking]
  * @property {Record<string, Data>} [totals]
  * @property {WorkerStatus[]} [workers]
  *
@@ -51,6 +58,12 @@ export class Field {
   points = [];
   /** What the next rate counts from. @type {{value: Value | undefined, time: number} | null} */
   #base = null;
+  /** @type {{data: Data, time: number} | null} */
+  #counters = null;
+  /** What a histogram is held by. @type {Parts | null} */
+  parts = null;
+  /** What a histogram has observed since the look before. @type {{p50?: number | undefined, p90?: number | undefined}} */
+  quantiles = {};
 
   /** @param {string} name @param {boolean} isCounter @param {Declaration | undefined} declaration */
   constructor(name, isCounter, declaration) {
@@ -75,7 +88,7 @@ export class Field {
 
   /** Whether what is shown is the mean of the workers: how much of all of them is used. */
   get isMean() {
-    return this.quantity === "ratio" && this.aggregate === "sum";
+    return this.parts === null && this.quantity === "ratio" && this.aggregate === "sum";
   }
 
   /** @param {Value | undefined} value @param {number} time @param {number} workers */
@@ -93,6 +106,27 @@ export class Field {
       this.shown = this.isMean && number !== null ? number / Math.max(1, workers) : number;
     }
     this.#base = { value, time };
+    this.#remember(time);
+  }
+
+  /** Of a histogram: what is shown is its 99th percentile. @param {Data} counters @param {number} time */
+  observe(counters, time) {
+    const seconds = time - (this.#counters?.time ?? 0);
+    if (this.parts === null || Math.abs(seconds) < SHORTEST) return;
+    const { data } = this.#counters ?? {};
+    const since =
+      data === undefined || seconds < 0
+        ? undefined
+        : observed(
+            this.parts,
+            (field) => counters[field],
+            (field) => data[field],
+          );
+    this.quantiles = { p50: since?.quantile(0.5), p90: since?.quantile(0.9) };
+    this.value = since?.quantile(0.99);
+    this.rate = since === undefined ? undefined : since.total / seconds;
+    this.shown = this.value ?? null;
+    this.#counters = { data: counters, time };
     this.#remember(time);
   }
 
@@ -139,6 +173,10 @@ function own(record, name) {
 export class Service {
   workerCount = 0;
   stalledCount = 0;
+  /** Of the field with the most of them. */
+  leakingCount = 0;
+  /** What its newest worker says of itself. @type {Record<string, string>} */
+  text = {};
   /** @type {Map<string, Field>} */
   fields = new Map();
   /** @type {Worker[]} */
@@ -155,11 +193,15 @@ export class Service {
 export class Worker {
   /** @type {Map<string, Value>} */
   values = new Map();
-  /** Counters, per second. @type {Map<string, number>} */
+  /** Of counters how much per second, of histograms the 99th percentile. @type {Map<string, number>} */
   rates = new Map();
   /** @type {number | null} */
   stalledFor = null;
   mapping = "unknown";
+  /** What it says of itself. @type {Record<string, string>} */
+  text = {};
+  /** The least that it has in flight, by field. @type {Record<string, Value>} */
+  leaking = {};
   /** What the next rates count from. @type {{values: Map<string, Value>, time: number} | null} */
   #base = null;
 
@@ -173,8 +215,14 @@ export class Worker {
     return this.stalledFor !== null && this.stalledFor > 0;
   }
 
+  get isLeaking() {
+    return Object.keys(this.leaking).length > 0;
+  }
+
   /** @param {WorkerStatus} status @param {number} time @param {Service} service */
-  update({ data, stalledFor, mapping }, time, { fields }) {
+  update({ data, stalledFor, mapping, text = {}, leaking = {} }, time, { fields }) {
+    this.text = text;
+    this.leaking = leaking;
     this.stalledFor = stalledFor;
     this.mapping = mapping;
     this.values = new Map(Object.entries(data));
@@ -186,6 +234,18 @@ export class Worker {
       if (seconds > 0 && fields.get(name)?.isCounter && before !== undefined) {
         this.rates.set(name, Math.max(0, difference(value, before)) / seconds);
       }
+    }
+    for (const { name, parts } of fields.values()) {
+      if (parts === null || this.#base === null) continue;
+      const { values } = this.#base;
+      const since = observed(
+        parts,
+        (field) => this.values.get(field),
+        (field) => values.get(field),
+      );
+      const high = seconds > 0 ? since?.quantile(0.99) : undefined;
+      if (high === undefined) this.rates.delete(name);
+      else this.rates.set(name, high);
     }
     this.#base = { values: this.values, time };
   }
@@ -226,7 +286,8 @@ export class Model {
     const services = new Map();
     /** @type {Map<string, Worker>} */
     const workers = new Map();
-    for (const [index, { data, stalled, totals = {}, workers: list = [] }] of status.entries()) {
+    for (const [index, monitor] of status.entries()) {
+      const { data, stalled, text = {}, leaking = {}, totals = {}, workers: list = [] } = monitor;
       for (const name of new Set([...Object.keys(totals), ...Object.keys(data)])) {
         const key = JSON.stringify([index, name]);
         const service = this.services.get(key) ?? new Service(key, name);
@@ -234,6 +295,8 @@ export class Model {
         const live = own(data, name) ?? {};
         service.workerCount = Number(live[WORKER_COUNT] ?? 0);
         service.stalledCount = own(stalled, name) ?? 0;
+        service.leakingCount = Math.max(0, ...Object.values(own(leaking, name) ?? {}).map(Number));
+        service.text = own(text, name) ?? {};
         service.workers = [];
         this.#updateFields(service, index, live, own(totals, name) ?? {});
       }
@@ -258,8 +321,10 @@ export class Model {
   #updateFields(service, index, data, totals) {
     /** @type {Map<string, Field>} */
     const fields = new Map();
+    const histograms = histogramsIn(Object.keys(totals));
+    const parts = new Set(histograms.flatMap(fieldsOf));
     for (const name of new Set([...Object.keys(data), ...Object.keys(totals)])) {
-      if (name === WORKER_COUNT) continue;
+      if (name === WORKER_COUNT || parts.has(name)) continue;
       const isCounter = Object.hasOwn(totals, name);
       const declaration = this.#declarations.get(JSON.stringify([index, service.name, name]));
       if (declaration === undefined && Object.hasOwn(data, name)) this.hasUndeclared = true;
@@ -267,6 +332,20 @@ export class Model {
       const field =
         known?.isCounter === isCounter ? known : new Field(name, isCounter, declaration);
       field.update(isCounter ? totals[name] : data[name], this.time, service.workerCount);
+      fields.set(name, field);
+    }
+    for (const parts of histograms) {
+      const { name } = parts;
+      const declaration = this.#declarations.get(
+        JSON.stringify([index, service.name, `${name}_sum`]),
+      );
+      if (declaration === undefined && Object.hasOwn(data, `${name}_sum`))
+        this.hasUndeclared = true;
+      const known = service.fields.get(name);
+      const field = known?.parts ? known : new Field(name, false, declaration);
+      field.parts = parts;
+      field.declaration ??= declaration;
+      field.observe(totals, this.time);
       fields.set(name, field);
     }
     service.fields = fields;

@@ -33,8 +33,10 @@ document.addEventListener("visibilitychange", () => {
 
 /** Workers are asked for where they are shown: there may be thousands. */
 function chooseDetail() {
-  const isAnyStalled = [...model.services.values()].some(({ stalledCount }) => stalledCount > 0);
-  source.want(isAnyStalled || [...cards.values()].some(({ isOpen }) => isOpen));
+  const isAnyInTrouble = [...model.services.values()].some(
+    ({ stalledCount, leakingCount }) => stalledCount + leakingCount > 0,
+  );
+  source.want(isAnyInTrouble || [...cards.values()].some(({ isOpen }) => isOpen));
 }
 
 /** Units and the like come once. */
@@ -99,12 +101,14 @@ function showIndex() {
   for (const [key, { id }] of cards) {
     const service = model.services.get(key);
     if (service === undefined) continue;
-    const { name, workerCount, stalledCount } = service;
+    const { name, workerCount, stalledCount, leakingCount } = service;
     const link = links.get(key) ?? make("a", { href: `#${id}` });
     links.set(key, link);
     const stalled = stalledCount > 0 ? `, ${stalledCount} stalled` : "";
-    write(link, `${name}: ${workerCount}${stalled}`);
+    const leaking = leakingCount > 0 ? `, ${leakingCount} leaking` : "";
+    write(link, `${name}: ${workerCount}${stalled}${leaking}`);
     link.classList.toggle("stalled", stalledCount > 0);
+    link.classList.toggle("leaking", leakingCount > 0);
   }
   arrange(index, [...links.values()]);
 }
@@ -112,17 +116,21 @@ function showIndex() {
 function showSummary() {
   let workers = 0;
   let stalled = 0;
+  let leaking = 0;
   /** @type {string[]} */
   const names = [];
-  for (const { name, workerCount, stalledCount } of model.services.values()) {
+  for (const { name, workerCount, stalledCount, leakingCount } of model.services.values()) {
+    leaking += leakingCount;
     workers += workerCount;
     stalled += stalledCount;
     if (stalledCount > 0) names.push(`${name}: ${stalledCount}`);
   }
   const parts = [counted(model.services.size, "service"), counted(workers, "worker")];
   if (stalled > 0) parts.push(`${stalled} stalled`);
+  if (leaking > 0) parts.push(`${leaking} leaking`);
   write(byId("summary"), parts.join(", "));
   byId("summary").classList.toggle("stalled", stalled > 0);
+  byId("summary").classList.toggle("leaking", leaking > 0);
   document.title = stalled > 0 ? `(${stalled} stalled) Utilization` : "Utilization";
   if (stalled === stalledBefore) return;
   stalledBefore = stalled;

@@ -10,10 +10,13 @@ import { WorkerTable } from "./worker_table.js";
 export class ServiceCard {
   #count = make("p", { class: "count" });
   #badge = make("p", { class: "badge", hidden: "" });
+  #warning = make("p", { class: "badge warning", hidden: "" });
+  #said = make("p", { class: "said", hidden: "" });
   #tiles = make("ul", { class: "tiles" });
   /** @type {Map<Field, FieldTile>} */
   #fields = new Map();
   #stalled;
+  #leaking;
   #all;
   #details = make("details");
   #summary = make("summary", { text: "Each worker" });
@@ -25,16 +28,25 @@ export class ServiceCard {
     this.id = id;
     this.#onToggle = onToggle;
     this.#stalled = new WorkerTable(`Stalled workers of ${name}`);
+    this.#leaking = new WorkerTable(`Leaking workers of ${name}`);
     this.#all = new WorkerTable(`Workers of ${name}`);
     this.#stalled.element.hidden = true;
+    this.#leaking.element.hidden = true;
     this.#details.append(this.#summary, this.#all.element);
     this.#details.addEventListener("toggle", () => this.#onToggle());
     const title = make("h2", { id: `${id}-name`, text: name });
-    const head = make("div", { class: "head" }, [title, this.#count, this.#badge]);
+    const head = make("div", { class: "head" }, [
+      title,
+      this.#count,
+      this.#badge,
+      this.#warning,
+      this.#said,
+    ]);
     const attributes = { class: "service", id, tabindex: "-1", "aria-labelledby": `${id}-name` };
     this.element = make("section", attributes, [
       head,
       this.#stalled.element,
+      this.#leaking.element,
       this.#tiles,
       this.#details,
     ]);
@@ -47,11 +59,17 @@ export class ServiceCard {
 
   /** @param {Service} service @param {number} now */
   update(service, now) {
-    const { workerCount, stalledCount, fields, workers } = service;
+    const { workerCount, stalledCount, leakingCount, text, fields, workers } = service;
     write(this.#count, counted(workerCount, "worker"));
     write(this.#badge, stalledCount === 0 ? "" : `${stalledCount} stalled`);
     this.#badge.hidden = stalledCount === 0;
+    write(this.#warning, leakingCount === 0 ? "" : `${leakingCount} leaking`);
+    this.#warning.hidden = leakingCount === 0;
+    const said = Object.entries(text).map((words) => words.join(" "));
+    write(this.#said, said.join(", "));
+    this.#said.hidden = said.length === 0;
     this.element.classList.toggle("stalled", stalledCount > 0);
+    this.element.classList.toggle("leaking", leakingCount > 0);
     this.element.classList.toggle("empty", workerCount === 0);
     this.#updateTiles(fields, now, workerCount);
 
@@ -61,6 +79,11 @@ export class ServiceCard {
     const stalled = this.isOpen ? [] : workers.filter(({ isStalled }) => isStalled);
     this.#stalled.element.hidden = stalled.length === 0;
     this.#stalled.update(stalled, service);
+    const leaking = this.isOpen
+      ? []
+      : workers.filter(({ isLeaking, isStalled }) => isLeaking && !isStalled);
+    this.#leaking.element.hidden = leaking.length === 0;
+    this.#leaking.update(leaking, service);
   }
 
   /** @param {ReadonlyMap<string, Field>} fields @param {number} now @param {number} workerCount */

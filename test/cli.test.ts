@@ -39,7 +39,7 @@ describe("utilization", () => {
   const mistakes: readonly [args: string[], message: RegExp, help: string][] = [
     [
       ["tap"],
-      /^utilization: Unknown command "tap": not one of demo, inspect, run, status, supervise, top$/m,
+      /^utilization: Unknown command "tap": not one of demo, doctor, inspect, run, status, supervise, top$/m,
       "--help",
     ],
     [["--verbose"], /^utilization: Unknown option "--verbose"/m, "--help"],
@@ -61,6 +61,11 @@ describe("utilization", () => {
     [["supervise", "--size", "1MB"], /--size "1MB": 512, 32KiB or 64MiB/, "supervise --help"],
     [["supervise", "--size", "65MiB"], /--size 68157440: beyond --max-size/, "supervise --help"],
     [["supervise", "--segment-size", "100"], /100: must be a multiple of 64/, "supervise --help"],
+    [
+      ["supervise", "--leak-window", "500ms"],
+      /--leak-window "500ms": 0 for never, or 1s/,
+      "supervise --help",
+    ],
     [["supervise", "--segment-size", "1MiB"], /1048576: beyond --size/, "supervise --help"],
     [["supervise", "--mode", "rw"], /--mode "rw": an octal mode such as 0600/, "supervise --help"],
     [["supervise", "--group", "no such"], /"no such": not in \/etc\/group/, "supervise --help"],

@@ -6,12 +6,14 @@ import { type Frame, FrameReader } from "../host/cli/frame.ts";
 import { type Line, paint, Screen, wantsColor } from "../host/cli/screen.ts";
 import { formatNumber, renderTable } from "../host/cli/table.ts";
 import type { Sample, WorkerSample } from "../host/sample.ts";
+import type { Texts } from "../host/text_field.ts";
 import type { UtilizationMonitor } from "../host/utilization_monitor.ts";
 
 /** A monitor of one service with a counter and a gauge. */
 class FakeMonitor {
   counters: bigint[] = [10n, 20n];
   stalledFor: (number | null)[] = [0, null];
+  said: Record<string, Texts> = {};
 
   sample(): Sample {
     const requests_total = this.counters.reduce((sum, value) => sum + value, 0n);
@@ -26,13 +28,19 @@ class FakeMonitor {
     } as Sample;
   }
 
+  text(): Record<string, Texts> {
+    return this.said;
+  }
+
   sampleByWorker(): WorkerSample[] {
     return this.counters.map((requests_total, index) => ({
       id: index + 1,
+      slot: index,
       processId: 5000 + index,
       service: "web",
       mapping: "koffi",
       stalledFor: this.stalledFor[index]!,
+      ...(index === 0 && { text: this.said.web }),
       data: { requests_total, requests_active: 3n },
     }));
   }
@@ -99,12 +107,81 @@ describe("FrameReader", () => {
   });
 });
 
+describe("FrameReader of a histogram", () => {
+  const LARGE = 2n ** 60n;
+
+  function frames() {
+    const data = {
+      requests_total: 1n,
+      s_bucket_1: LARGE,
+      s_bucket_2: 0n,
+      s_bucket_inf: 0n,
+      s_sum: 0.5,
+    };
+    const workers: WorkerSample[] = [
+      { id: 1, slot: 0, processId: 5000, service: "web", mapping: "koffi", stalledFor: 0, data },
+    ];
+    let now = 0;
+    const monitor = {
+      sample: () => ({ web: { ...data, worker_count: 1 } }) as Sample,
+      totals: () => ({ web: { ...data, worker_count: 1 } }) as Sample,
+      sampleByWorker: () => workers,
+      text: () => ({}),
+    };
+    const frames = new FrameReader(monitor, () => now);
+    const read = (ms: number, change: Partial<typeof data> = {}) => {
+      Object.assign(data, change);
+      now += ms;
+      return frames.read();
+    };
+    return read;
+  }
+
+  it("tells what was observed since the look before, exactly; at first since ever", () => {
+    const read = frames();
+    const first = read(0);
+    assert.deepEqual(first.columns, [{ name: "requests_total", isCounter: true }]);
+    assert.deepEqual(first.histograms, ["s"]);
+    const of = ({ services: [web] }: Frame) => web!.histograms.get("s");
+    assert.deepEqual(of(first), { count: LARGE, rate: undefined, p50: 0.5, p99: 0.99 });
+    const second = read(2000, { s_bucket_1: LARGE + 1n, s_bucket_2: 3n });
+    const expected = { count: LARGE + 4n, rate: 2, p50: 1 + 1 / 3, p99: 1 + 2.96 / 3 };
+    assert.deepEqual(of(second), expected);
+    assert.deepEqual(second.services[0]!.workers[0]!.histograms.get("s"), expected);
+    // Too soon to tell anything new.
+    assert.deepEqual(of(read(10, { s_bucket_2: 9n })), expected);
+    read(1000);
+    const idle = of(read(1000));
+    assert.deepEqual([idle?.rate, idle?.p50, idle?.p99], [0, undefined, undefined]);
+    // Another one by the same name began anew.
+    assert.deepEqual(of(read(1000, { s_bucket_1: 2n })), { count: 11n });
+    assert.equal(read(1000).services[0]!.values.get("s_sum"), 0.5);
+  });
+
+  it("is a table of its count, rate and quantiles, and of no part", () => {
+    const read = frames();
+    read(0, { s_bucket_1: 1200n });
+    const frame = read(1000, { s_bucket_1: 1220n });
+    const [above, head, web] = textOf(renderTable(frame, { columns: 80, rows: 24 }));
+    assert.match(above!, / s$| s {2}/);
+    assert.match(head!, /total +\/s +count +\/s +p50 +p99$/);
+    assert.match(web!, /1,220 +20 +0\.50 +0\.99$/);
+    read(1000);
+    const [, , idle] = textOf(renderTable(read(1000), { columns: 80, rows: 24 }));
+    assert.match(idle!, /1,220 +0 +- +-$/);
+    // Of what is over there is no rate.
+    const [, over] = textOf(renderTable(frames()(0), { columns: 80, rows: 24 }));
+    assert.match(over!, /count +p50 +p99$/);
+  });
+});
+
 describe("renderTable()", () => {
   const frame: Frame = {
     columns: [
       { name: "requests_total", isCounter: true },
       { name: "load", isCounter: false },
     ],
+    histograms: [],
     services: [
       {
         name: "web",
@@ -115,6 +192,7 @@ describe("renderTable()", () => {
           ["load", 0.5],
         ]),
         rates: new Map([["requests_total", 1234.5]]),
+        histograms: new Map(),
         workers: [5001, 5002].map((processId, index) => ({
           id: index,
           processId,
@@ -125,6 +203,7 @@ describe("renderTable()", () => {
             ["load", 0.25],
           ]),
           rates: new Map<string, number>(),
+          histograms: new Map(),
         })),
       },
       {
@@ -133,10 +212,29 @@ describe("renderTable()", () => {
         stalledCount: 0,
         values: new Map(),
         rates: new Map(),
+        histograms: new Map(),
         workers: [],
       },
     ],
   };
+
+  it("has what they say below each, where that is wanted, and obeys none of it", () => {
+    const long = "a".repeat(100);
+    const [web, other] = frame.services;
+    const [first, second] = web!.workers;
+    const workers = [{ ...first!, text: { version: "1.2.3\u001b", commit: long } }, second!];
+    const services = [{ ...web!, text: { version: "1.2.4" }, workers }, other!];
+    const options = { columns: 80, rows: Number.POSITIVE_INFINITY };
+    const said = textOf(renderTable({ ...frame, services }, { ...options, texts: true }));
+    assert.deepEqual(said.slice(2, 6), [
+      "web  2 workers      12,345,678     1,235     0.5",
+      "  version 1.2.4",
+      "  pid 5001               6,000              0.25",
+      `    version 1.2.3\u{fffd}, commit ${long}`.slice(0, 80),
+    ]);
+    const without = textOf(renderTable({ ...frame, services }, options));
+    assert.deepEqual(without, textOf(renderTable(frame, options)));
+  });
 
   it("aligns numbers to the right, with separators", () => {
     const lines = textOf(renderTable(frame, { columns: 80, rows: 24 }));

@@ -64,6 +64,23 @@ function statusAt(second: number, webWorkers = 3): string {
   return JSON.stringify([{ type: "utilization_monitor", data, stalled: {}, totals, workers }]);
 }
 
+/** The same where each worker of web times its requests. */
+function timedAt(second: number): string {
+  const [status] = JSON.parse(statusAt(second));
+  const counts = (workers: number) => ({
+    "request_duration_seconds_bucket_0.1": second * 9 * workers,
+    request_duration_seconds_bucket_1: second * workers,
+    request_duration_seconds_bucket_inf: 0,
+    request_duration_seconds_sum: second * workers,
+  });
+  Object.assign(status.data.web, counts(3));
+  Object.assign(status.totals.web, counts(3));
+  for (const { service, data } of status.workers) {
+    if (service === "web") Object.assign(data, counts(1));
+  }
+  return JSON.stringify([status]);
+}
+
 /** Frames of one second each. */
 function framesOf(answers: readonly string[]): Frame[] {
   let snapshot = Snapshot.parse(answers[0]!);
@@ -73,6 +90,7 @@ function framesOf(answers: readonly string[]): Frame[] {
       sample: () => snapshot.sample(),
       totals: () => snapshot.totals(),
       sampleByWorker: () => snapshot.sampleByWorker(),
+      text: () => snapshot.text(),
     },
     () => now,
   );
@@ -124,6 +142,84 @@ describe("the screen of top", () => {
       assert.equal(text, readFileSync(file, "utf8"));
     });
   }
+
+  it("shows how long things take, and not the fields that hold it", () => {
+    const state = new TopState();
+    const answers = Array.from({ length: 20 }, (_, index) => timedAt(index + 1));
+    for (const frame of framesOf(answers)) state.show(frame, NOON);
+    assert.deepEqual(
+      state.columns.map(({ title }) => title).filter((title) => title.includes("duration")),
+      [
+        "request_duration_seconds p50",
+        "request_duration_seconds p99",
+        "request_duration_seconds per second",
+        "request_duration_seconds count",
+      ],
+    );
+    const text = `${screenOf(state, 120, 24).join("\n")}\n`;
+    const file = projectFile("test/screens/top_durations_120x24.txt");
+    if (process.env.UPDATE_SCREENS) writeFileSync(file, text);
+    assert.equal(text, readFileSync(file, "utf8"));
+
+    // The same once more: nothing was observed meanwhile.
+    for (const frame of framesOf([timedAt(20), timedAt(20)])) state.show(frame, NOON);
+    assert.match(screenOf(state, 120, 24).join("\n"), /\n› ▾ web .*% +- +- /);
+  });
+
+  /** The second worker of web may leak, and the first two say something. */
+  function troubledAt(second: number): string {
+    const [monitor] = JSON.parse(statusAt(second));
+    monitor.text = { web: { version: "1.2.4", state: "draining\u001b[2J" } };
+    monitor.leaking = { web: { requests_active: 2 } };
+    const [first, second_] = monitor.workers;
+    first.text = { version: "1.2.3" };
+    first.leaking = { requests_active: 12 };
+    second_.text = { version: "1.2.4", state: "draining\u001b[2J" };
+    return JSON.stringify([monitor]);
+  }
+
+  function troubled(): TopState {
+    const state = new TopState();
+    for (const frame of framesOf([troubledAt(9), troubledAt(10)])) state.show(frame, NOON);
+    return state;
+  }
+
+  it("names who may leak below who is stalled", () => {
+    const screen = screenOf(troubled(), 120, 24);
+    assert.equal(screen[2], "1 stalled: web pid 4002 for 5s");
+    assert.equal(screen[3], "1 leaking: web pid 4001 requests_active >= 12");
+    assert.equal(screen.length, 24);
+    const state = troubled();
+    state.filter = "leaking";
+    assert.deepEqual(labels(screenOf(state, 120, 24)), ["▾ web", "pid 4001"]);
+  });
+
+  it("has what workers say in the last columns, in the chart, and in the filter", () => {
+    const state = troubled();
+    press(state, ...Array(20).fill("right"));
+    let screen = screenOf(state, 120, 24);
+    const textsOf = (label: string): string[] =>
+      screen
+        .slice(4)
+        .find((line) => line.includes(label))!
+        .split(/\s+/)
+        .slice(-2);
+    assert.deepEqual(textsOf("▾ web"), ["1.2.4", "draining\ufffd[2J"]);
+    assert.equal(textsOf("pid 4001").at(-1), "1.2.3");
+    assert.equal(screen.at(-3), "web  version 1.2.4, state draining\ufffd[2J");
+    press(state, "s");
+    screen = screenOf(state, 120, 24);
+    assert.deepEqual(labels(screen).slice(0, 4), ["▾ web", "pid 4002", "pid 4001", "pid 4003"]);
+    state.filter = "1.2.3";
+    assert.deepEqual(labels(screenOf(state, 120, 24)), ["▾ web", "pid 4001"]);
+    for (const columns of [1, 20, 60, 80, 132]) {
+      for (const line of renderTop(troubled(), SCENE, columns, 24)) {
+        const text = paint(line, columns, false);
+        assert.ok(widthOf(text) <= columns, text);
+        assert.doesNotMatch(text, /\p{Cc}/u);
+      }
+    }
+  });
 
   it("fits every size, and obeys nothing that a name says", () => {
     for (const workers of [1, 3, 200]) {
@@ -269,6 +365,15 @@ describe("the keys of top", () => {
 });
 
 describe("Snapshot", () => {
+  it("knows the parts of a histogram of a supervisor that tells no totals", () => {
+    const [{ totals: _, ...status }] = JSON.parse(timedAt(5));
+    const snapshot = Snapshot.parse(JSON.stringify([status]));
+    assert.deepEqual(
+      Object.keys(snapshot.totals().web!).filter((name) => name.startsWith("request_duration")),
+      Object.keys(status.data.web).filter((name) => name.startsWith("request_duration")),
+    );
+  });
+
   it("keeps all digits, and takes what a Ruby supervisor has to say", () => {
     const big = "123456789012345678901";
     const snapshot = Snapshot.parse(

@@ -12,7 +12,12 @@ export class UsageError extends Error {
 }
 
 interface OptionsConfig {
-  readonly [name: string]: { readonly type: "string" | "boolean"; readonly short?: string };
+  readonly [name: string]: {
+    readonly type: "string" | "boolean";
+    readonly short?: string;
+    /** Whether an empty value says something. */
+    readonly mayBeEmpty?: boolean;
+  };
 }
 
 /** The options that were given. */
@@ -54,7 +59,8 @@ function parse(args: readonly string[], options: OptionsConfig): object {
     throw new UsageError((error as Error).message.split(/\.\s/)[0]);
   }
   for (const [name, value] of Object.entries(values)) {
-    if (value === "") throw new UsageError(`Cannot use --${name} without a value`);
+    if (value === "" && options[name]?.mayBeEmpty !== true)
+      throw new UsageError(`Cannot use --${name} without a value`);
   }
   return values;
 }

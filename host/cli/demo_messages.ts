@@ -1,7 +1,5 @@
 // What the processes of the demo tell each other.
 
-import { extname } from "node:path";
-
 /** A server tells. */
 export type FromWorker =
   | { readonly type: "listening"; readonly port: number }
@@ -13,8 +11,3 @@ export type ToWorker = { readonly type: "block" };
 
 /** The load generator is told where the servers are. */
 export type ToLoad = { readonly type: "targets"; readonly ports: readonly number[] };
-
-/** The file of a process beside this one, compiled or not as this one is. */
-export function processFile(name: "demo_worker" | "demo_load"): URL {
-  return new URL(`./${name}${extname(new URL(import.meta.url).pathname)}`, import.meta.url);
-}

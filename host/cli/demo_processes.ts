@@ -4,7 +4,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "../log.ts";
-import { type FromWorker, processFile, type ToLoad, type ToWorker } from "./demo_messages.ts";
+import { DEMO_LOAD, DEMO_WORKER } from "../programs.ts";
+import type { FromWorker, ToLoad, ToWorker } from "./demo_messages.ts";
 
 /** A process that ends is replaced after this time. */
 const REPLACE_MS = 1000;
@@ -58,7 +59,7 @@ export class DemoProcesses {
 
   #startServer(service: string): Promise<void> {
     const { log } = this.#options;
-    const child = this.#fork(processFile("demo_worker"), service);
+    const child = this.#fork(DEMO_WORKER, service);
     const server: Server = { service, child, port: null };
     this.#servers.add(server);
     return new Promise((resolve, reject) => {
@@ -90,7 +91,7 @@ export class DemoProcesses {
   }
 
   #startLoad(): void {
-    const child = this.#fork(processFile("demo_load"));
+    const child = this.#fork(DEMO_LOAD);
     this.#load = child;
     this.#options.log.info(`Started load generator, pid ${child.pid}`);
     this.#direct();

@@ -59,7 +59,7 @@ export class TableView implements DemoView {
   readonly #logsToScreen: boolean;
   #scene: DemoScene | null = null;
   #reader: FrameReader | null = null;
-  #frame: Frame = { columns: [], services: [] };
+  #frame: Frame = { columns: [], histograms: [], services: [] };
   /** The last lines of the log. */
   #news: string[] = [];
   #closed = false;

@@ -8,6 +8,7 @@ Usage: utilization <command> [options]
   supervise  take in workers, and print a line of JSON every interval
   status     ask a running supervisor, and print its answer as JSON
   inspect    read the file of a supervisor that is gone
+  doctor     what is wrong here, and how to put it right
 
 See it work:           npx utilization-monitor demo --block
 Options of a command:  utilization <command> --help
@@ -27,7 +28,7 @@ has its number in $UTILIZATION_WORKER, and its name before what it writes.
                        node:cluster; --workers is "max" then
   --restart WHEN       on-failure, always, never; 0 is no failure (on-failure)
   --grace DURATION     from SIGTERM to SIGKILL (10s)
-  --http ADDRESS, --http-host NAMES
+  --http ADDRESS, --http-host NAMES, --metrics-namespace NAME
                        a page, JSON, metrics and events, as for "supervise"
   --json               prints lines of JSON, as "supervise" does; what workers
                        write all goes to standard error
@@ -35,7 +36,8 @@ has its number in $UTILIZATION_WORKER, and its name before what it writes.
   --auto, --no-auto    instruments every command, or none
   --keep               leaves file and journal, for totals to go on
   --dir, --socket, --path, --interval, --size, --segment-size, --max-size,
-  --mode, --group      as for "supervise"
+  --mode, --group, --leak-window
+                       as for "supervise"
   --help               this text
 
 A worker that crashes is started again after 0.1 s, then ever later, up to 30 s.
@@ -53,8 +55,10 @@ Takes in workers, and prints a line of JSON at once and then every interval:
 {"time": …, "type": "utilization_monitor",
  "data": {service: {field: sum of the live workers, …, "worker_count": n}},
  "stalled": {service: workers whose event loop stands still},
+ "text": {service: {field: text}}, "leaking": {service: {field: workers}},
  "totals": {service: {counter: sum of all workers there ever were, …}}}
-The log goes to standard error. Ctrl-C or SIGTERM ends it.
+"text" and "leaking" are left out where there is none. The log goes to standard
+error. Ctrl-C or SIGTERM ends it.
 
   --name NAME          tells supervisors of one folder apart (default)
   --dir DIR            folder of the socket NAME.ipc and the file NAME.shm
@@ -68,10 +72,17 @@ The log goes to standard error. Ctrl-C or SIGTERM ends it.
   --max-size SIZE      size beyond which the file does not grow (64MiB)
   --mode MODE          who may use socket and file, in octal (0600)
   --group GROUP        group of socket and file, by name or number
+  --leak-window DURATION
+                       how long a gauge of what is in flight may stay above its
+                       lowest value before its worker is told as leaking; 0 for
+                       never (10m)
   --http ADDRESS       serves a page, JSON, metrics and events over HTTP; 9464
                        and :9464 are on loopback, else HOST:PORT (off)
   --http-host NAMES    names, separated by commas, that HTTP clients may call
                        this machine by
+  --metrics-namespace NAME
+                       what names of metrics begin with; "" for none
+                       (utilization)
   --help               this text
 `;
 
@@ -87,7 +98,9 @@ whose event loop stands still, by service.
                  (else $UTILIZATION_SUPERVISOR, or as for "supervise")
   --totals       adds counters of all workers there ever were
   --by-worker    adds the values of each worker, and for how many seconds it has
-                 been stalled: "stalledFor", null where that cannot be known
+                 been stalled: "stalledFor", null where that cannot be known;
+                 "text" it says of itself, and the least it has in flight of
+                 what is "leaking", where there is any
   --help         this text
 `;
 
@@ -100,6 +113,27 @@ their supervisor and its workers live: what was counted when everybody died.
   --json       prints JSON: data, totals and, with --by-worker, workers;
                integers have all their digits
   --help       this text
+`;
+
+export const DOCTOR_HELP: string = `Usage: utilization doctor [options]
+
+Looks at everything that a supervisor and its workers need here: the runtime,
+how it maps files, the folder and what is in it, a supervisor that runs, and the
+limits of the system. Each line says "ok", or what is wrong and what helps.
+It writes one small file into the folder, and removes it.
+
+  --name NAME    which supervisor of the folder (default)
+  --dir DIR      folder of its socket NAME.ipc and its file NAME.shm
+  --socket PATH  its socket, in place of --name and --dir
+                 (else $UTILIZATION_SUPERVISOR, or as for "supervise")
+  --path PATH    its file, where that is not NAME.shm beside the socket
+  --json         prints JSON: {"errors": n, "warnings": n, "findings":
+                 [{"group": …, "check": …, "level": "ok", "warning" or "error",
+                 "message": …, "fix": …}]}
+  --help         this text
+
+Run it as the user of the service, with its environment and in its container.
+Exit code: 0, or 1 with an error; warnings are none.
 `;
 
 export const TOP_HELP: string = `Usage: utilization top [options]

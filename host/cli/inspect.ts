@@ -60,8 +60,8 @@ function textOf(inspection: Inspection, byWorker: boolean): string {
   // What is over has no rates.
   const fields = frame.columns.map(({ name }) => ({ name, isCounter: false }));
   const lines = renderTable(
-    { services, columns: fields },
-    { columns, rows: Number.POSITIVE_INFINITY },
+    { ...frame, services, columns: fields },
+    { columns, rows: Number.POSITIVE_INFINITY, texts: true },
   );
   const color = process.stdout.isTTY && wantsColor();
   return lines.map((line) => `${paint(line, columns, color).trimEnd()}\n`).join("");

@@ -12,6 +12,7 @@ type Command = (args: readonly string[]) => Promise<number>;
 
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["demo", async () => (await import("./demo.ts")).demo],
+  ["doctor", async () => (await import("./doctor.ts")).doctor],
   ["inspect", async () => (await import("./inspect.ts")).inspect],
   ["run", async () => (await import("./run.ts")).run],
   ["status", async () => (await import("./status.ts")).status],

@@ -1,11 +1,12 @@
 // Copies of any command, and a supervisor in this process that sees them.
 
 import { existsSync, rmdirSync } from "node:fs";
-import { extname, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { WriteStream } from "node:tty";
 import { defaultDirectory } from "../directory.ts";
 import type { HttpServer } from "../http/server.ts";
 import { stderrLogger } from "../log.ts";
+import { AUTO_PRELOAD } from "../programs.ts";
 import { CommandError, withRequire } from "../runner/command.ts";
 import { LastWill } from "../runner/last_will.ts";
 import { clusterLauncher, commandLauncher, type LaunchOptions } from "../runner/launch.ts";
@@ -21,9 +22,6 @@ import { type PlaceOptions, placeToSupervise } from "./place.ts";
 import { RunMonitor, type RunMonitorOptions } from "./run_monitor.ts";
 import { parseRun, RUN_OPTIONS, type RunSettings } from "./run_options.ts";
 import { obeySignals } from "./run_signals.ts";
-
-/** Loaded by the workers, not here. Compiled, or not, as this file is. */
-const AUTO = new URL(`../auto_preload.c${extname(import.meta.url).slice(1)}`, import.meta.url);
 
 const PORT_HINT =
   "Only one process can have a port: with --cluster, workers of Node.js share it; others may take one each, by $UTILIZATION_WORKER";
@@ -107,7 +105,9 @@ async function runWorkers(
   let http: HttpServer | null = null;
   try {
     stderrLogger.info(`Listening on "${supervisor.socket}"`);
-    http = await serveHttp(options, supervisor, [monitor]);
+    http = await serveHttp(options, supervisor, [monitor], () => ({
+      [settings.name]: pool?.restarts ?? 0,
+    }));
     const loop = monitor.run();
     const workers = new Pool({
       ...settings,
@@ -157,7 +157,7 @@ function starter(
       ...supervisor.env,
       UTILIZATION_NAME: name,
       UTILIZATION_WORKER: String(number),
-      ...(isAutomatic && { NODE_OPTIONS: withRequire(NODE_OPTIONS, AUTO) }),
+      ...(isAutomatic && { NODE_OPTIONS: withRequire(NODE_OPTIONS, AUTO_PRELOAD) }),
     }),
     outputs: isRaw ? [isJson ? 2 : 1, 2] : ["pipe", "pipe"],
   };

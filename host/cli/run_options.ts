@@ -5,6 +5,7 @@ import { availableParallelism } from "node:os";
 import { type Command, findCommand, serviceNameOf } from "../runner/command.ts";
 import type { Restart } from "../runner/pool.ts";
 import { type OptionValues, parseCount, parseDuration, UsageError } from "./arguments.ts";
+import { HTTP_OPTIONS } from "./http.ts";
 import type { PlaceOptions } from "./place.ts";
 import { parseSharing, SHARING_OPTIONS, type Sharing } from "./sharing.ts";
 
@@ -14,8 +15,6 @@ const OWN_OPTIONS = {
   cluster: { type: "boolean" },
   restart: { type: "string" },
   grace: { type: "string" },
-  http: { type: "string" },
-  "http-host": { type: "string" },
   auto: { type: "boolean" },
   "no-auto": { type: "boolean" },
   raw: { type: "boolean" },
@@ -26,8 +25,9 @@ const OWN_OPTIONS = {
   keep: { type: "boolean" },
 } as const;
 
-export const RUN_OPTIONS: typeof OWN_OPTIONS & typeof SHARING_OPTIONS = {
+export const RUN_OPTIONS: typeof OWN_OPTIONS & typeof HTTP_OPTIONS & typeof SHARING_OPTIONS = {
   ...OWN_OPTIONS,
+  ...HTTP_OPTIONS,
   ...SHARING_OPTIONS,
 };
 

@@ -6,7 +6,7 @@ import { Supervisor } from "../supervisor.ts";
 import { UtilizationMonitor, type UtilizationMonitorOptions } from "../utilization_monitor.ts";
 import { UsageError, withOptions } from "./arguments.ts";
 import { SUPERVISE_HELP } from "./help.ts";
-import { httpOptions, serveHttp } from "./http.ts";
+import { HTTP_OPTIONS, httpOptions, serveHttp } from "./http.ts";
 import { printLine } from "./output.ts";
 import { placeToSupervise } from "./place.ts";
 import { parseSharing, SHARING_OPTIONS } from "./sharing.ts";
@@ -18,8 +18,7 @@ const OPTIONS = {
   socket: { type: "string" },
   path: { type: "string" },
   ...SHARING_OPTIONS,
-  http: { type: "string" },
-  "http-host": { type: "string" },
+  ...HTTP_OPTIONS,
 } as const;
 
 /** Prints every sample. */

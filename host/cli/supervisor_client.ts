@@ -70,6 +70,16 @@ export class SupervisorClient {
     return exactJson(readable(plain(answer)));
   }
 
+  /** What a method without arguments answers, or null: the supervisor does not know it. */
+  async ask(method: "version" | "limits_reached", timeoutMs: number): Promise<unknown> {
+    try {
+      return plain(await this.#connection.invoke("supervisor", method, [], { timeoutMs }));
+    } catch (error) {
+      if (error instanceof RemoteError && error.className === "NoMethodError") return null;
+      throw error;
+    }
+  }
+
   close(): void {
     this.#connection.close();
   }

@@ -4,11 +4,14 @@ import { printable } from "./arguments.ts";
 import { type Column, type Frame, isStalled, type ServiceFrame, type Values } from "./frame.ts";
 import type { Line, Span, Style } from "./screen.ts";
 import { cut, widthOf } from "./text_width.ts";
+import { formatValue, unitOf } from "./top/units.ts";
 
 export interface TableOptions {
   readonly columns: number;
   /** Workers are left out, and counted, where the table would be longer. */
   readonly rows: number;
+  /** Whether what they say of themselves has a line below each of them. */
+  readonly texts?: boolean;
 }
 
 /** One column of text: two lines of heading, and a cell of each row. */
@@ -31,8 +34,9 @@ const fraction = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
 /** The lines of the table, none longer than `columns` where that can be. */
 export function renderTable(frame: Frame, options: TableOptions): Line[] {
   const rows = rowsOf(frame, options);
-  const labelWidth = Math.max(...rows.map(({ label }) => lineWidth(label)), 16);
-  const columns = frame.columns.flatMap(textColumns);
+  const labelled = rows.filter(({ values }) => values !== null);
+  const labelWidth = Math.max(...labelled.map(({ label }) => lineWidth(label)), 16);
+  const columns = [...frame.columns.flatMap(textColumns), ...histogramColumns(frame)];
   const needed = columns.map(({ heading, cell }) => {
     const cells = rows.map(({ values }) => (values === null ? "" : cell(values)));
     return Math.max(...[...heading, ...cells].map(widthOf));
@@ -100,6 +104,39 @@ function textColumns({ name, isCounter }: Column): TextColumn[] {
   return columns;
 }
 
+/** How much was observed, how fast, and how large most of it and nearly all of it is. */
+function histogramColumns({ histograms, services }: Frame): TextColumn[] {
+  return histograms.flatMap((name) => {
+    const unit = unitOf(name);
+    const quantile = (part: "p50" | "p99", above: string): TextColumn => ({
+      heading: [above, part],
+      cell: (row) => {
+        const values = row.histograms.get(name);
+        if (values === undefined) return "";
+        const value = values[part];
+        return value === undefined ? "-" : formatValue(value, unit);
+      },
+      isRate: false,
+      roomyWidth: 6,
+    });
+    const count: TextColumn = {
+      heading: [printable(name), "count"],
+      cell: (row) => formatNumber(row.histograms.get(name)?.count),
+      isRate: false,
+      roomyWidth: 11,
+    };
+    const rate: TextColumn = {
+      heading: ["", "/s"],
+      cell: (row) => formatNumber(row.histograms.get(name)?.rate, whole),
+      isRate: true,
+      roomyWidth: 7,
+    };
+    // What is over has no rates.
+    const hasRates = services.some((row) => row.histograms.get(name)?.rate !== undefined);
+    return [count, ...(hasRates ? [rate] : []), quantile("p50", ""), quantile("p99", "")];
+  });
+}
+
 /** Empty where there is no number. */
 export function formatNumber(
   value: number | bigint | undefined,
@@ -109,7 +146,7 @@ export function formatNumber(
   return format.format(value);
 }
 
-function rowsOf({ services }: Frame, { rows }: TableOptions): Row[] {
+function rowsOf({ services }: Frame, { rows, texts = false }: TableOptions): Row[] {
   // Two lines of heading, and an empty one between services.
   const room = rows - 2 - services.length * 2 + 1;
   const result: Row[] = [];
@@ -117,6 +154,7 @@ function rowsOf({ services }: Frame, { rows }: TableOptions): Row[] {
   for (const [index, service] of services.entries()) {
     if (index > 0) result.push({ label: [], values: null });
     result.push({ label: serviceLabel(service), values: service, style: "bold" });
+    if (texts) result.push(...textRows(service.text, "  "));
     // Where not all fit, stalled ones come first.
     const limit = limits[index]!;
     const isCut = service.workers.length > limit;
@@ -129,6 +167,7 @@ function rowsOf({ services }: Frame, { rows }: TableOptions): Row[] {
       const mark = isStalled(worker) ? ` stalled ${Math.floor(worker.stalledFor!)} s` : "";
       const text = `  pid ${worker.processId ?? "?"}${mark}`;
       result.push({ label: [{ text, style }], values: worker, style });
+      if (texts) result.push(...textRows(worker.text, "    "));
     }
     const left = service.workers.length - shown.length;
     if (left > 0) {
@@ -136,6 +175,13 @@ function rowsOf({ services }: Frame, { rows }: TableOptions): Row[] {
     }
   }
   return result;
+}
+
+/** They take no part in the width of the labels. */
+function textRows(texts: Readonly<Record<string, string>> | undefined, indent: string): Row[] {
+  if (texts === undefined) return [];
+  const words = Object.entries(texts).map(([name, text]) => printable(`${name} ${text}`));
+  return [{ label: [{ text: indent + words.join(", "), style: "dim" }], values: null }];
 }
 
 /** How many rows the workers of each service may have: as many as they need, or equal shares. */

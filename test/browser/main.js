@@ -94,6 +94,7 @@ describe("the page", () => {
       event_loop_utilization: { now: "14.7 %", exact: "0.44 of 3 workers" },
       event_loop_delay_seconds: { now: "21 ms", exact: "highest of the workers" },
       rss_bytes: { now: "194 MiB", exact: "203,423,744 bytes" },
+      request_duration_seconds: { now: "– p99", exact: "p50\u00a0–, p90\u00a0–, 0/s" },
     });
     assert.equal(await page.textContent("#summary"), "2 services, 4 workers");
     await page.click("summary");
@@ -142,6 +143,37 @@ describe("the page", () => {
     assert.deepEqual(problems, []);
   });
 
+  it("says which worker may leak, and what workers say of themselves", async (t) => {
+    const scene = new Scene(t);
+    scene.options = ["--leak-window", "1"];
+    await scene.supervise();
+    await scene.work("web", 1, 10, "saying");
+    const leaking = await scene.work("web", 1, 20, "leaking");
+    await scene.work("api", 1, 1);
+    const { page, problems } = await open(t, scene.url);
+    await page.waitForSelector(".service.leaking .warning:not([hidden])");
+    await page.waitForSelector("tr.leaking");
+    assert.equal(await page.textContent(".service.leaking h2"), "web");
+    assert.equal(await page.textContent(".service.leaking .warning"), "1 leaking");
+    assert.equal(await page.textContent("tr.leaking th"), String(leaking.pid));
+    assert.equal(await page.textContent("tr.leaking .state"), "runs, leaking");
+    assert.equal(await page.textContent("tr.leaking .leak"), "3");
+    assert.equal(await page.textContent("#summary"), "2 services, 3 workers, 1 leaking");
+    const said = "version 1.2.1, state serving <b>everybody</b>";
+    assert.equal(await page.textContent(".service.leaking .said"), said);
+    assert.equal(await page.locator(".said:not([hidden])").count(), 1);
+    await shoot(page, "leaking");
+    await page.click(".service.leaking summary");
+    await page.waitForFunction(() => document.querySelectorAll("details tbody tr").length === 2);
+    const texts = await page.evaluate(() =>
+      [...document.querySelectorAll("details .text")].map(({ textContent }) => textContent),
+    );
+    const own = ["1.2.1", "serving <b>everybody</b>"];
+    assert.deepEqual(texts, ["version", "state", ...own, ...own]);
+    await shoot(page, "texts");
+    assert.deepEqual(problems, []);
+  });
+
   it("is used by keyboard", async (t) => {
     const scene = new Scene(t);
     await scene.supervise();
@@ -166,7 +198,8 @@ describe("the page", () => {
       [...document.querySelectorAll(".chart")].map((chart) => chart.getAttribute("aria-label")),
     );
     assert.ok(charts.length > 0);
-    for (const label of charts.filter(Boolean)) assert.match(label, /^Chart of \w+, last five/);
+    for (const label of charts.filter(Boolean))
+      assert.match(label, /^Chart of \w+( p99)?, last five/);
     assert.deepEqual(problems, []);
   });
 

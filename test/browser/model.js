@@ -36,7 +36,53 @@ function serviceOf(model) {
   return service;
 }
 
+/** The same with a histogram of these counts, in buckets to 1, to 2, and beyond. */
+function observedAt(second, [one, two, more]) {
+  const of = report(second, 0);
+  const parts = {
+    seconds_bucket_1: one,
+    seconds_bucket_2: two,
+    seconds_bucket_inf: more,
+    seconds_sum: 0,
+  };
+  const [{ data, workers }] = of.status;
+  Object.assign(data.web, parts);
+  workers[0].data = data.web;
+  return of;
+}
+
 describe("the model of the page", () => {
+  it("shows a histogram by what was observed since the report before", () => {
+    const model = told(observedAt(0, [100, 100, 0]));
+    const field = serviceOf(model).fields.get("seconds");
+    assert.deepEqual([...serviceOf(model).fields.keys()], ["requests_total", "seconds"]);
+    assert.deepEqual([field.shown, field.rate], [null, undefined]);
+    model.update(observedAt(2, [110, 110, 0]));
+    assert.equal(serviceOf(model).fields.get("seconds"), field);
+    assert.deepEqual([field.value, field.rate, field.quantiles], [1.98, 10, { p50: 1, p90: 1.8 }]);
+    assert.equal(serviceOf(model).workers[0].rates.get("seconds"), 1.98);
+    // Too soon: nothing changes.
+    model.update(observedAt(2.1, [111, 110, 50]));
+    assert.equal(field.value, 1.98);
+    model.update(observedAt(3, [110, 110, 4]));
+    assert.deepEqual([field.value, field.rate], [2, 4]);
+    // Nothing was observed, and then it began anew.
+    model.update(observedAt(4, [110, 110, 4]));
+    assert.deepEqual([field.value, field.shown, field.rate], [undefined, null, 0]);
+    assert.equal(serviceOf(model).workers[0].rates.get("seconds"), undefined);
+    model.update(observedAt(5, [1, 0, 0]));
+    assert.deepEqual([field.value, field.rate], [undefined, undefined]);
+    assert.deepEqual(field.points, [null, 1.98, 2, null, null]);
+    assert.equal(field.quantity, "seconds");
+  });
+
+  it("takes the difference of counts that no number holds", () => {
+    const model = new Model();
+    model.update(observedAt(0, [2n ** 60n, 0, 0]));
+    model.update(observedAt(1, [2n ** 60n + 3n, 0, 0]));
+    assert.equal(serviceOf(model).fields.get("seconds").rate, 3);
+  });
+
   it("does not take a worker of the next supervisor for one that is gone", () => {
     const model = told(report(0, 10), report(1, 20));
     const [before] = serviceOf(model).workers;

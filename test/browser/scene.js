@@ -35,6 +35,8 @@ export class Scene {
   folder = mkdtempSync(join(tmpdir(), "um-browser-"));
   #children = new Set();
   url = "";
+  /** More of them for the supervisor. */
+  options = [];
   supervisor = null;
 
   constructor(test) {
@@ -48,7 +50,16 @@ export class Scene {
 
   /** Starts a supervisor on a port, by default a free one, and waits until it serves. */
   async supervise(address = "127.0.0.1:0") {
-    const args = ["supervise", "--dir", this.folder, "--http", address, "--interval", "1h"];
+    const args = [
+      "supervise",
+      "--dir",
+      this.folder,
+      "--http",
+      address,
+      "--interval",
+      "1h",
+      ...this.options,
+    ];
     const child = this.#start(MAIN, args);
     this.supervisor = child;
     let log = "";

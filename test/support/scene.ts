@@ -25,7 +25,7 @@ export interface WorkerArguments {
   /** Tells apart several workers of one process. */
   readonly key?: string;
   readonly name?: string;
-  readonly schema?: Readonly<Record<string, string>>;
+  readonly schema?: Readonly<Record<string, string | object>>;
   readonly socket?: string;
   readonly mapping?: string;
   readonly requireMapping?: boolean;

@@ -8,7 +8,7 @@ import { isShare } from "./units.ts";
 
 /** All values with all their digits, and the rates of the counters that were seen before. */
 export function jsonLine(frame: Frame, time: Date): string {
-  const shares = columnsOf(frame).filter(({ field }) => isShare(field));
+  const shares = columnsOf(frame).filter(({ kind, field }) => kind === "value" && isShare(field));
   const services: Record<string, unknown> = Object.create(null);
   const workers: unknown[] = [];
   for (const row of allRows(frame)) {
@@ -17,20 +17,25 @@ export function jsonLine(frame: Frame, time: Date): string {
       services[service.name] = {
         worker_count: service.workerCount,
         stalled_count: service.stalledCount,
+        text: service.text,
         ...valuesOf(service),
         utilization: sharesOf(row, shares),
       };
     } else {
-      const { id, processId, mapping, stalledFor } = worker;
-      const is = { id, processId, service: service.name, mapping, stalledFor };
+      const { id, processId, mapping, stalledFor, text, leaking } = worker;
+      const is = { id, processId, service: service.name, mapping, stalledFor, text, leaking };
       workers.push({ ...is, stalled: isStalled(worker), ...valuesOf(worker) });
     }
   }
   return exactJson({ time: time.toISOString(), services, workers });
 }
 
-function valuesOf({ values, rates }: Values): object {
-  return { values: Object.fromEntries(values), rates: Object.fromEntries(rates) };
+function valuesOf({ values, rates, histograms }: Values): object {
+  return {
+    values: Object.fromEntries(values),
+    rates: Object.fromEntries(rates),
+    ...(histograms.size > 0 && { histograms: Object.fromEntries(histograms) }),
+  };
 }
 
 /** What part of the time, or of whatever they are a part of, the workers were busy. */

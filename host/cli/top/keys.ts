@@ -61,15 +61,19 @@ export function helpLines(glyphs: Glyphs, columns: number, rows: number): Line[]
     [glyphs.enter, "show or hide the workers of a service; also space"],
     ["e", "show or hide all workers"],
     ["s", "order by the chosen column: most, least, as they came"],
-    ["/", 'only services and workers with a text, such as "stalled"'],
+    ["/", 'only services and workers with a text, such as "stalled" or "leaking"'],
     ["p", "pause, and go on"],
     ["q", "quit; also ctrl-c"],
   ];
   const notes = [
     "/s is per second, since the look before; total is since ever, also of workers that are " +
       "gone. A share (%) of a service is the mean of its workers.",
+    "p50, p99: what half and 99% of the observations since the look before do not exceed, an " +
+      "estimate.",
     "stalled: for how long the event loop has stood still, - where that is not known. " +
       "unmapped: writes through file I/O, and may be a moment late.",
+    "leaking: what is in flight was never back at its lowest for ten minutes, or what " +
+      "--leak-window says, while the counter of it went on.",
   ];
   const keyWidth = Math.max(...hints.map(([key]) => widthOf(key)));
   const lines: Line[] = [

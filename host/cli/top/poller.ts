@@ -12,6 +12,7 @@ export class Poller {
     sample: () => this.#latest.sample(),
     totals: () => this.#latest.totals(),
     sampleByWorker: () => this.#latest.sampleByWorker(),
+    text: () => this.#latest.text(),
   });
 
   constructor(source: Source) {

@@ -1,7 +1,7 @@
 // The rows of the table: services, and below each its workers; filtered, and in order.
 
-import { type Frame, isStalled, type ServiceFrame, type WorkerFrame } from "../frame.ts";
-import { type Column, valueIn } from "./columns.ts";
+import { type Frame, isLeaking, isStalled, type ServiceFrame, type WorkerFrame } from "../frame.ts";
+import { type Column, saidIn, valueIn } from "./columns.ts";
 
 export interface Row {
   readonly key: string;
@@ -73,10 +73,17 @@ export function stalledRows(frame: Frame): Row[] {
     .sort((a, b) => b.worker!.stalledFor! - a.worker!.stalledFor!);
 }
 
+/** Workers that may leak, as they come. */
+export function leakingRows(frame: Frame): Row[] {
+  return allRows(frame).filter(({ worker }) => worker !== null && isLeaking(worker));
+}
+
 function workerWords({ name, worker }: Row): string {
   const words = [name];
   if (isStalled(worker!)) words.push("stalled");
+  if (isLeaking(worker!)) words.push("leaking");
   if (worker!.mapping === "none") words.push("unmapped");
+  words.push(...Object.values(worker!.text ?? {}).map((text) => text.toLowerCase()));
   return words.join("\n");
 }
 
@@ -85,6 +92,7 @@ function sorted(rows: Row[], order: Order | null): Row[] {
   if (order === null) return rows;
   const { column, isDescending } = order;
   const value = (row: Row): number | bigint | string => {
+    if (column.kind === "text") return saidIn(column, row) ?? Number.NaN;
     if (column.kind !== "name") return valueIn(column, row) ?? Number.NaN;
     return row.worker === null ? row.service.name : (row.worker.processId ?? row.worker.id);
   };

@@ -1,7 +1,9 @@
 // What was read at one moment.
 
-import type { Sample, WorkerSample } from "../../sample.ts";
-import type { Readable } from "../frame.ts";
+import { histogramsNamed, partNames } from "../../histogram_parts.ts";
+import type { Sample } from "../../sample.ts";
+import type { Texts } from "../../text_field.ts";
+import type { Readable, SeenWorker } from "../frame.ts";
 import { exactNumber, parseExact } from "./exact_parse.ts";
 
 type Value = number | bigint;
@@ -11,18 +13,26 @@ type Fields = Record<string, unknown>;
 export class Snapshot implements Readable {
   readonly #sample: Sample;
   readonly #totals: Sample;
-  readonly #workers: readonly WorkerSample[];
+  readonly #workers: readonly SeenWorker[];
+  readonly #text: Readonly<Record<string, Readonly<Texts>>>;
 
-  constructor(sample: Sample, totals: Sample, workers: readonly WorkerSample[]) {
+  constructor(
+    sample: Sample,
+    totals: Sample,
+    workers: readonly SeenWorker[],
+    text: Readonly<Record<string, Readonly<Texts>>> = {},
+  ) {
     this.#sample = sample;
     this.#totals = totals;
     this.#workers = workers;
+    this.#text = text;
   }
 
   /** @param source reads of one moment if nothing awaits in between. */
   static of(source: Readable): Snapshot {
     const exact = { bigint: true } as const;
-    return new Snapshot(source.sample(exact), source.totals(exact), source.sampleByWorker(exact));
+    const [sample, totals] = [source.sample(exact), source.totals(exact)];
+    return new Snapshot(sample, totals, source.sampleByWorker(exact), source.text());
   }
 
   /** @param json a supervisor's answer. @throws {Error} when it is no status. */
@@ -34,7 +44,11 @@ export class Snapshot implements Readable {
     // A Ruby supervisor has neither.
     const totals = isFields(monitor.totals) ? sampleOf(monitor.totals) : countersOf(sample);
     const workers = Array.isArray(monitor.workers) ? monitor.workers.map(workerOf) : [];
-    return new Snapshot(sample, totals, workers);
+    const text: Record<string, Texts> = Object.create(null);
+    if (isFields(monitor.text)) {
+      for (const [service, own] of Object.entries(monitor.text)) text[service] = textsOf(own);
+    }
+    return new Snapshot(sample, totals, workers, text);
   }
 
   sample(): Sample {
@@ -45,8 +59,12 @@ export class Snapshot implements Readable {
     return this.#totals;
   }
 
-  sampleByWorker(): readonly WorkerSample[] {
+  sampleByWorker(): readonly SeenWorker[] {
     return this.#workers;
+  }
+
+  text(): Readonly<Record<string, Readonly<Texts>>> {
+    return this.#text;
   }
 }
 
@@ -78,23 +96,40 @@ function fieldsOf(data: unknown): Record<string, Value> {
   return fields;
 }
 
+function textsOf(data: unknown): Texts {
+  const texts: Texts = Object.create(null);
+  if (!isFields(data)) return texts;
+  for (const [name, value] of Object.entries(data)) texts[name] = String(value);
+  return texts;
+}
+
+function numbersOf(data: Fields): Record<string, number> {
+  const entries = Object.entries(fieldsOf(data));
+  return Object.fromEntries(entries.map(([name, value]) => [name, Number(value)]));
+}
+
 function countersOf(sample: Sample): Sample {
   const counters: Sample = Object.create(null);
   for (const [service, data] of Object.entries(sample)) {
-    const own = Object.entries(data).filter(([name]) => name.endsWith("_total"));
+    const parts = new Set([...histogramsNamed(Object.keys(data)).values()].flatMap(partNames));
+    const own = Object.entries(data).filter(([name]) => name.endsWith("_total") || parts.has(name));
     counters[service] = fieldsOf(Object.fromEntries(own)) as Sample[string];
   }
   return counters;
 }
 
-function workerOf(worker: unknown): WorkerSample {
-  const { id, processId, service, mapping, stalledFor, data } = isFields(worker) ? worker : {};
+function workerOf(worker: unknown): SeenWorker {
+  const { id, processId, service, mapping, stalledFor, text, leaking, data } = isFields(worker)
+    ? worker
+    : {};
   return {
     id: Number(id),
     processId: typeof processId === "number" ? processId : null,
     service: String(service),
     mapping: typeof mapping === "string" ? mapping : "unknown",
     stalledFor: typeof stalledFor === "number" ? stalledFor : null,
+    ...(isFields(text) && { text: textsOf(text) }),
+    ...(isFields(leaking) && { leaking: numbersOf(leaking) }),
     data: fieldsOf(data),
   };
 }

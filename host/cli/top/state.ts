@@ -20,7 +20,7 @@ const LONGEST_FILTER = 64;
 
 export class TopState {
   readonly #isStill: boolean;
-  #frame: Frame = { columns: [], services: [] };
+  #frame: Frame = { columns: [], histograms: [], services: [] };
   #columns: readonly Column[] = [];
   readonly history: History = new History();
   /** Why there are no newer values, if there are none. */
@@ -66,6 +66,8 @@ export class TopState {
   /** Takes in new values. */
   show(frame: Frame, time: Date): void {
     const isSame =
+      String(frame.histograms) === String(this.#frame.histograms) &&
+      frame.texts?.join("\n") === this.#frame.texts?.join("\n") &&
       frame.columns.length === this.#frame.columns.length &&
       frame.columns.every(({ name, isCounter }, index) => {
         const before = this.#frame.columns[index]!;

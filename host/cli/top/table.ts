@@ -1,9 +1,9 @@
 // The table itself: as many columns as fit, and the rows of the window.
 
-import { isStalled } from "../frame.ts";
+import { isLeaking, isStalled } from "../frame.ts";
 import type { Line, Span, Style } from "../screen.ts";
 import { shorten, widthOf } from "../text_width.ts";
-import { type Column, FIXED, textIn, valueIn } from "./columns.ts";
+import { type Column, FIXED, isNumeric, saidIn, textIn, valueIn } from "./columns.ts";
 import type { Glyphs } from "./glyphs.ts";
 import { allRows, type Row } from "./rows.ts";
 import { bars, highestOf } from "./sparkline.ts";
@@ -126,7 +126,7 @@ function headingLine(state: TopState, layout: Layout, glyphs: Glyphs, line: 0 | 
   for (const column of columns) {
     spans.push(blank(gapOf(column, layout)), cell(column, column.width));
   }
-  if (line === 1 && sparkWidth > 0 && chosen !== null && chosen.kind !== "name") {
+  if (line === 1 && sparkWidth > 0 && chosen !== null && isNumeric(chosen)) {
     const [above, below] = chosen.heading;
     const words = chosen.kind === "rate" ? above + below : `${above} ${below}`.trim();
     const text = shorten(words, sparkWidth, glyphs.more);
@@ -144,7 +144,7 @@ function rowLine(
 ): Line {
   const { labelWidth, columns, sparkWidth } = layout;
   const isAlarming = row.worker !== null && isStalled(row.worker);
-  const style: Style | undefined = isAlarming ? "alert" : row.worker === null ? "bold" : undefined;
+  const style = styleOf(row);
   const label = shorten(labelOf(row, state, glyphs), labelWidth, glyphs.more);
   const spans: Span[] = [
     { text: (isCursor ? glyphs.cursor : "").padEnd(CURSOR_WIDTH), style: "accent" },
@@ -152,11 +152,11 @@ function rowLine(
     blank(labelWidth - widthOf(label)),
   ];
   for (const column of columns) {
-    const text = textIn(column, row).padStart(column.width + gapOf(column, layout));
+    const text = cellText(column, row, glyphs).padStart(column.width + gapOf(column, layout));
     spans.push({ text, style: isAlarming ? "alert" : cellStyle(column, row, style) });
   }
   const { chosen } = state;
-  if (sparkWidth > 0 && chosen !== null && chosen.kind !== "name") {
+  if (sparkWidth > 0 && chosen !== null && isNumeric(chosen)) {
     const values = state.history.last(row.key, chosen.key, sparkWidth);
     const [text] = bars(values, 1, glyphs.levels, scaleOf(chosen, values));
     spans.push(blank(SPARK_GAP), { text: text!, style: isAlarming ? "alert" : "accent" });
@@ -168,11 +168,27 @@ function blank(width: number): Span {
   return { text: " ".repeat(width) };
 }
 
+function styleOf({ worker }: Row): Style | undefined {
+  if (worker === null) return "bold";
+  if (isStalled(worker)) return "alert";
+  return isLeaking(worker) ? "warning" : undefined;
+}
+
+function cellText(column: Column, row: Row, glyphs: Glyphs): string {
+  if (column.kind !== "text") return textIn(column, row);
+  return shorten(glyphs.text(saidIn(column, row) ?? ""), column.width, glyphs.more);
+}
+
 /** What is nothing steps back. */
 function cellStyle(column: Column, row: Row, style: Style | undefined): Style | undefined {
   const value = valueIn(column, row);
+  if (column.kind === "text") return undefined;
   if (column.kind === "stalled") return value ? "alert" : "dim";
   if (value === undefined || Number(value) === 0) return "dim";
+  if (row.worker !== null && style === "warning") {
+    const isMeant = column.kind === "value" && Object.hasOwn(row.worker.leaking!, column.field);
+    return isMeant ? "warning" : undefined;
+  }
   if (column.unit === "share" && Number(value) >= NEARLY_FULL) return "warning";
   return style;
 }

@@ -1,11 +1,11 @@
 // The live table as lines of text.
 
-import type { Line, Span } from "../screen.ts";
+import type { Line, Span, Style } from "../screen.ts";
 import { shorten, shortenStart, widthOf } from "../text_width.ts";
 import { chartLines } from "./chart.ts";
 import type { Glyphs } from "./glyphs.ts";
 import { helpLines, keyLine } from "./keys.ts";
-import { stalledRows } from "./rows.ts";
+import { leakingRows, type Row, stalledRows } from "./rows.ts";
 import type { TopState } from "./state.ts";
 import { layoutOf, tableLines } from "./table.ts";
 import { formatDuration } from "./units.ts";
@@ -18,8 +18,8 @@ export interface Scene {
   readonly glyphs: Glyphs;
 }
 
-/** Title, state, who is stalled; two lines of heading; and the line of the keys. */
-const FRAMING_ROWS = 6;
+/** Title and state; two lines of heading; and the line of the keys. */
+const FRAMING_ROWS = 5;
 /** What a chart of one line takes. */
 const CHART_ROWS = 2;
 /** From here on the chart grows, by a line for each of so many. */
@@ -31,7 +31,9 @@ const LEAST_TABLE_ROWS = 6;
 /** The whole screen. Moves what is shown to where the cursor is. */
 export function renderTop(state: TopState, scene: Scene, columns: number, rows: number): Line[] {
   const { glyphs } = scene;
-  const spare = rows - FRAMING_ROWS;
+  const troubles = troubleLines(state, glyphs, columns);
+  if (troubles.length === 0) troubles.push([]);
+  const spare = rows - FRAMING_ROWS - troubles.length;
   const chartHeight =
     spare - CHART_ROWS < LEAST_TABLE_ROWS
       ? 0
@@ -58,7 +60,7 @@ export function renderTop(state: TopState, scene: Scene, columns: number, rows: 
   const lines = [
     titleLine(state, scene, columns),
     twoSides(summary(state, glyphs), notes.join("  "), columns, glyphs),
-    stalledLine(state, glyphs, columns),
+    ...troubles,
     ...body,
   ];
   if (chartHeight > 0) {
@@ -76,8 +78,7 @@ export function renderOnce(state: TopState, { glyphs }: Scene, columns: number):
   const note = `, ${counted(hidden, "column")} left out`;
   const head = summary(state, glyphs);
   const lines: Line[] = [hidden > 0 ? [...head, { text: note }] : head];
-  const stalled = stalledLine(state, glyphs, columns);
-  if (stalled.length > 0) lines.push(stalled);
+  lines.push(...troubleLines(state, glyphs, columns));
   if (window.count === 0) return [...lines, emptyLine(state, glyphs)];
   return [...lines, [], ...tableLines(state, layout, window, glyphs)];
 }
@@ -131,24 +132,37 @@ function summary(state: TopState, glyphs: Glyphs): Line {
   return line;
 }
 
-/** Those that stand still are named, wherever their rows are: the longest first. */
-function stalledLine({ frame }: TopState, glyphs: Glyphs, columns: number): Line {
-  const rows = stalledRows(frame);
-  if (rows.length === 0) return [];
-  const each = rows.map(({ service, name, worker }) => {
-    const whose = shorten(glyphs.text(service.name), 20, glyphs.more);
-    return `${whose} ${name} for ${formatDuration(worker!.stalledFor!)}`;
+/** Who stands still, and who may leak: each is a line, where there is anybody. */
+function troubleLines({ frame }: TopState, glyphs: Glyphs, columns: number): Line[] {
+  const whose = ({ service, name }: Row): string =>
+    `${shorten(glyphs.text(service.name), 20, glyphs.more)} ${name}`;
+  const stalled = stalledRows(frame).map(
+    (row) => `${whose(row)} for ${formatDuration(row.worker!.stalledFor!)}`,
+  );
+  const leaking = leakingRows(frame).map((row) => {
+    const fields = Object.entries(row.worker!.leaking!);
+    const lowest = fields.map(([field, value]) => `${glyphs.text(field)} >= ${value}`);
+    return `${whose(row)} ${lowest.join(" ")}`;
   });
+  return [
+    ...namingLine(stalled, "stalled", "alert", columns),
+    ...namingLine(leaking, "leaking", "warning", columns),
+  ];
+}
+
+/** They are named wherever their rows are. */
+function namingLine(each: readonly string[], what: string, style: Style, columns: number): Line[] {
+  if (each.length === 0) return [];
   // As many as fit, but one at least.
   let text = "";
   for (let shown = 1; shown <= each.length; shown++) {
     const left = each.length - shown;
     const more = left > 0 ? `, and ${left} more` : "";
-    const longer = `${each.length} stalled: ${each.slice(0, shown).join(", ")}${more}`;
+    const longer = `${each.length} ${what}: ${each.slice(0, shown).join(", ")}${more}`;
     if (shown > 1 && widthOf(longer) > columns) break;
     text = longer;
   }
-  return [{ text, style: "alert" }];
+  return [[{ text, style }]];
 }
 
 function emptyLine({ frame, filter }: TopState, glyphs: Glyphs): Line {
