@@ -142,6 +142,19 @@ describe("utilization run --cluster", { skip: isDeno && "Deno's workers share no
     assert.deepEqual(run.numbers("other"), [1, 1, 1, 1]);
   });
 
+  it("has what a worker counts at its end written, without a mapping too", async (t) => {
+    const command = ["--", process.execPath, fixturePath("run_last_words")];
+    const env = { UTILIZATION_MAPPING: "none" };
+    const run = new Run(t, ["--cluster", "--workers", "2", ...command], { env });
+    await run.until("two workers", () => run.numbers("pid").length === 2);
+    run.process.signal("SIGHUP");
+    await run.until("two others", () => /Replaced 2 of 2 workers/.test(run.log));
+    const { stdout } = await runCli(t, ["status", "--totals", "--socket", run.socket]);
+    assert.equal(JSON.parse(stdout)[0].totals.words.words_total, 6);
+    run.process.signal("SIGTERM");
+    assert.equal((await run.exit).code, 0);
+  });
+
   it("lets an application end by its own SIGTERM handler", async (t) => {
     const text = `
       const server = require("node:http").createServer((_, response) => response.end("x"));

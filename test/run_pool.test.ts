@@ -72,6 +72,7 @@ describe("Pool", () => {
       backoff: { firstMs: 20, random: () => 1 },
     });
     await until(() => started.length >= 4, "three restarts");
+    assert.equal(pool.restarts, started.length - 1);
     const said = log.with("starting again");
     const delays = said.slice(0, 3).map((line) => /again in (\S+ s)$/.exec(line)?.[1]);
     assert.match(

@@ -3,8 +3,8 @@
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import cluster from "node:cluster";
 import { EventEmitter } from "node:events";
-import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { LEAVING_PRELOAD } from "../programs.ts";
 import { LEAVE } from "./leaving.ts";
 
 /** A process that was started, or could not be: then its child says so by an event. */
@@ -18,10 +18,7 @@ export interface Launched {
   onListening(listening: () => void): void;
 }
 
-/** Compiled, or not, as this file is. */
-const LEAVING: string = fileURLToPath(
-  new URL(`./leaving_preload.c${extname(import.meta.url).slice(1)}`, import.meta.url),
-);
+const LEAVING: string = fileURLToPath(LEAVING_PRELOAD);
 
 export type Launch = (number: number) => Launched;
 

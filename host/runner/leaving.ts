@@ -3,9 +3,10 @@
 // who is waiting for an answer.
 
 import cluster from "node:cluster";
-import { subscribe } from "node:diagnostics_channel";
+import { channel, subscribe } from "node:diagnostics_channel";
 import type { ServerResponse } from "node:http";
 import { isMainThread } from "node:worker_threads";
+import { LAST_MOMENT } from "../segment_image.ts";
 
 /** What a worker is told. Others of its messages are the application's. */
 export const LEAVE = "utilization:leave";
@@ -27,7 +28,10 @@ if (isMainThread && cluster.worker !== undefined) {
   const leave = (): void => {
     if (isLeaving) return;
     isLeaving = true;
-    worker.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+    worker.once("disconnect", () => {
+      channel(LAST_MOMENT).publish(null);
+      process.kill(process.pid, "SIGTERM");
+    });
     // Closes the servers, and waits for the end of their connections.
     const disconnect = (): void => void worker.disconnect();
     const isIdle = performance.now() - lastRequest >= IDLE_MS;

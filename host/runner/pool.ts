@@ -54,6 +54,7 @@ export class Pool {
   #rolling: Promise<void> | null = null;
   #rollAgain = false;
   #saidHint = false;
+  #restarts = 0;
   /** Whether the command could be started once. */
   #hasStarted = false;
 
@@ -77,6 +78,11 @@ export class Pool {
   /** What signals for all processes go to. */
   get targets(): number[] {
     return [...this.#processes].flatMap(({ target }) => target ?? []);
+  }
+
+  /** How often a worker that had ended by itself was started again. */
+  get restarts(): number {
+    return this.#restarts;
   }
 
   start(): void {
@@ -160,6 +166,7 @@ export class Pool {
     this.#options.log.warn(`${text}: starting again in ${seconds(delayMs)}`);
     place.timer = setTimeout(() => {
       place.timer = null;
+      this.#restarts++;
       this.#fill(place);
     }, delayMs);
   }
