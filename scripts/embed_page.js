@@ -1,8 +1,11 @@
-// Writes the page of the HTTP server, and the chart library that it uses, as a module of text: the
-// page then needs no file and no permission at run time, and loads nothing from elsewhere.
+// Writes the page of the HTTP server, and the chart library that it uses, as a module of text, small and
+// compressed: the page then needs no file and no permission at run time, and loads nothing from elsewhere.
+// `--minify` makes it smaller still, by esbuild. That runs a program, so Deno's build does without.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { extname } from "node:path";
+import process from "node:process";
+import { brotliCompressSync } from "node:zlib";
 
 const root = new URL("../", import.meta.url);
 const read = (path) => readFileSync(new URL(path, root), "utf8");
@@ -35,15 +38,27 @@ for (const name of readdirSync(new URL("page/", root)).sort()) {
   ]);
 }
 
-const entries = files.map(([path, text, extension = extname(path)]) => {
-  const file = { type: TYPES[extension], text };
-  return `  [${JSON.stringify(path)}, ${JSON.stringify(file)}],\n`;
-});
+const esbuild = process.argv.includes("--minify") ? await import("esbuild") : undefined;
+
+function minified(text, loader) {
+  if (esbuild === undefined || (loader !== "js" && loader !== "css")) return text;
+  return esbuild.transformSync(text, {
+    loader,
+    minify: true,
+    legalComments: "inline",
+    target: "es2022",
+  }).code;
+}
+
+const compact = files.map(([path, text, extension = extname(path)]) => [
+  path,
+  { type: TYPES[extension], text: minified(text, extension.slice(1)) },
+]);
+const compressed = brotliCompressSync(JSON.stringify(compact)).toString("base64");
 writeFileSync(
   new URL("build/page_files.ts", root),
-  `// Made from page/ and uPlot by scripts/embed_page.js.
-export const PAGE_FILES: ReadonlyMap<string, { readonly type: string; readonly text: string }> =
-  new Map([
-${entries.join("")}]);
+  `// Made from page/ and uPlot by scripts/embed_page.js: JSON of pairs of a path and its file.
+export const PAGE_FILES_BROTLI: string =
+  "${compressed}";
 `,
 );

@@ -11,6 +11,7 @@ import {
   type CounterOptions,
   type GaugeOptions,
   registry,
+  type TextSettings,
 } from "../../host/auto.ts";
 import { HttpServer, type HttpServerOptions } from "../../host/http/server.ts";
 import {
@@ -26,6 +27,11 @@ import {
   type FieldOptions,
   type FieldType,
   type FieldTypeAlias,
+  type Histogram,
+  type HistogramDefinition,
+  type HistogramOptions,
+  type HistogramSample,
+  type HistogramSamples,
   Inspection,
   type IntervalLoop,
   type Kind,
@@ -33,8 +39,10 @@ import {
   loadCore,
   type MappingName,
   type Metric,
+  type MetricName,
   type Monitor,
   type MonitorLimits,
+  type MonitorStatistics,
   type Namespace,
   Observer,
   type ObserverOptions,
@@ -53,6 +61,13 @@ import {
   type SupervisorLimits,
   type SupervisorOptions,
   stderrLogger,
+  type Text,
+  type TextDefinition,
+  type TextField,
+  type TextName,
+  type TextOptions,
+  type Texts,
+  type TextType,
   UtilizationMonitor,
   type UtilizationMonitorOptions,
   type Value,
@@ -62,6 +77,31 @@ import {
   type WorkerProxy,
   type WorkerSample,
 } from "../../host/index.ts";
+import {
+  type Attributes,
+  type BatchCallback,
+  type BatchResult,
+  type ExportOptions,
+  exportMetrics,
+  type InstrumentOptions,
+  type Meter,
+  type MetricsExport,
+  type Observable,
+} from "../../host/opentelemetry/bridge.ts";
+import {
+  addMonitors,
+  CONTENT_TYPES,
+  type MetricFamily,
+  type MetricSample,
+  type MetricsFormat,
+  type MetricsTextOptions,
+  type MetricType,
+  metricFamilies,
+  metricsText,
+  type PrometheusOptions,
+  type PrometheusRegistry,
+  preferredFormat,
+} from "../../host/prometheus.ts";
 
 const ignore = (): void => {};
 const log: Logger = { ...stderrLogger, debug: ignore, info: ignore, warn: ignore };
@@ -69,6 +109,7 @@ const folder = mkdtempSync(join(tmpdir(), "consumer-"));
 try {
   embedTheCore();
   countInASegment();
+  timeWhatIsDone();
   addToTheAutomaticOnes();
   await superviseAWorker();
 } finally {
@@ -100,6 +141,14 @@ function countInASegment(): void {
   const field: Field | undefined = schema.field("temperature");
   assert.deepEqual([field?.type, field?.offset, rows.length], ["s32", 8, 2]);
 
+  const textOptions: TextOptions = { help: "What runs" };
+  const textType: TextType = "str32";
+  const version: TextDefinition = { ...textOptions, type: textType };
+  const withText = Schema.build({ requests_total: "u64", version });
+  const [text]: readonly TextField[] = withText.texts;
+  const textName: TextName<{ readonly version: "str32"; readonly load: "f64" }> = "version";
+  assert.deepEqual([text?.name, text?.type, text?.offset], [textName, "str32", 12]);
+
   const path = join(folder, "own.shm");
   const allocatorOptions: SegmentAllocatorOptions = { segmentSize: 128 };
   const allocator = new SegmentAllocator(path, allocatorOptions);
@@ -122,14 +171,38 @@ function countInASegment(): void {
   allocator.close({ unlink: true });
 }
 
+function timeWhatIsDone(): void {
+  const seconds: HistogramDefinition = { type: "histogram", buckets: [0.1, 1], unit: "seconds" };
+  const definition = { requests_total: "u64", seconds } as const;
+  const name: MetricName<typeof definition> = "requests_total";
+  const own = new Registry(Schema.build(definition), { log });
+  own.metrics[name].increment();
+  const options: HistogramOptions = { buckets: [0.1, 1] };
+  const histogram: Histogram = own.histogram("seconds", options);
+  assert.equal(
+    histogram.time(() => 5),
+    5,
+  );
+  histogram.observe(0.5);
+  assert.deepEqual([histogram.count, histogram.buckets], [2, [0.1, 1]]);
+  const nothing: HistogramSample<number> = { count: 0, p50: null, p90: null, p99: null };
+  const samples: HistogramSamples<number> = { web: { seconds: nothing } };
+  const status: Pick<Status<number>, "histograms"> = { histograms: samples };
+  assert.equal(status.histograms?.web?.seconds?.count, 0);
+}
+
 function addToTheAutomaticOnes(): void {
   const added: AutoRegistry = registry;
   const counterOptions: CounterOptions = { type: "u32", help: "Orders that were taken" };
   const gaugeOptions: GaugeOptions = { aggregate: "max", unit: "seconds" };
   const orders: Metric = added.counter("orders_total", counterOptions);
+  added.histogram("order_seconds").observe(0.2);
   orders.increment(2);
   added.gauge("oldest_order_seconds", gaugeOptions).set(1.5);
   assert.equal(added.counter("orders_total", counterOptions).value, 2);
+  const textSettings: TextSettings = { type: "str16", help: "What runs" };
+  const version: Text = added.text("version", "1.2.3", textSettings);
+  assert.equal(version.value, "1.2.3");
   // @ts-expect-error: a counter is summed.
   added.counter("other_total", { aggregate: "sum" });
 }
@@ -176,9 +249,14 @@ async function superviseAWorker(): Promise<void> {
   const httpOptions: HttpServerOptions = { supervisor, monitors: [monitor], address: ":0", log };
   const http: HttpServer = await HttpServer.listen(httpOptions);
   const metrics = await (await fetch(`${http.url}metrics`)).text();
-  assert.match(metrics, /^requests_total\{service="web"\} 7$/m);
+  assert.match(metrics, /^utilization_requests_total\{service="web"\} 7$/m);
   assert.match(await (await fetch(http.url)).text(), /^<!doctype html>/);
   await http.close();
+  readAsMetrics(monitor, supervisor);
+
+  const texts: Record<string, Texts> = monitor.text();
+  assert.deepEqual([Object.keys(texts), Object.keys(monitor.leaking())], [[], []]);
+  collectForOpenTelemetry({ supervisor, monitors: [monitor], log });
 
   const inspection = Inspection.open(monitor.path);
   const inspected: Sample<number> = inspection.totals();
@@ -192,6 +270,60 @@ async function superviseAWorker(): Promise<void> {
   }
   await Promise.all([worker.close(), other.close()]);
   await supervisor.close();
+}
+
+function readAsMetrics(monitor: UtilizationMonitor, supervisor: Supervisor): void {
+  const statistics: MonitorStatistics | null = monitor.statistics();
+  assert.ok(statistics !== null && statistics.segmentsUsed >= 1);
+  const options: PrometheusOptions = { supervisor, namespace: "app" };
+  const format: MetricsFormat = preferredFormat("application/openmetrics-text");
+  assert.match(CONTENT_TYPES[format], /^application/);
+  const textOptions: MetricsTextOptions = { ...options, format };
+  assert.match(metricsText([monitor], textOptions), /^app_requests_total\{service="web"\} 7$/m);
+  const families: MetricFamily[] = metricFamilies([monitor], options);
+  const requests = families.find(({ name }) => name === "app_requests_total");
+  const [sample]: readonly MetricSample[] = requests!.samples;
+  const type: MetricType = requests!.type;
+  assert.deepEqual([type, sample?.value], ["counter", 7n]);
+  const registry: PrometheusRegistry = {
+    getMetricsAsArray: () => [],
+    getSingleMetric: () => undefined,
+  };
+  const remove = addMonitors(registry, [monitor], options);
+  assert.equal(registry.getMetricsAsArray().length, families.length);
+  remove();
+}
+
+/** With a meter of its own: the real one is a dependency of those who have it. */
+function collectForOpenTelemetry(options: ExportOptions): void {
+  const told: [string | undefined, number, string | undefined][] = [];
+  let collect: () => void = ignore;
+  const names = new Map<Observable, string>();
+  const create = (name: string, _options?: InstrumentOptions): Observable => {
+    const observable: Observable = { addCallback: ignore, removeCallback: ignore };
+    names.set(observable, name);
+    return observable;
+  };
+  const result: BatchResult = {
+    observe: (observable, value, attributes: Attributes = {}) => {
+      told.push([names.get(observable), value, attributes["utilization.service"]]);
+    },
+  };
+  const meter: Meter = {
+    createObservableCounter: create,
+    createObservableGauge: create,
+    addBatchObservableCallback: (callback: BatchCallback) => {
+      collect = () => callback(result);
+    },
+    removeBatchObservableCallback: ignore,
+  };
+  const metrics: MetricsExport = exportMetrics(meter, options);
+  collect();
+  metrics.stop();
+  const requests = told.find(
+    ([name, , service]) => name === "utilization_requests_total" && service === "web",
+  );
+  assert.equal(requests?.[1], 7);
 }
 
 async function untilCounted(

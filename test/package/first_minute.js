@@ -61,7 +61,10 @@ export async function checkFirstMinute(folder, env) {
     });
     assert.equal(counted, answered);
     const metrics = await (await fetch(`${page}metrics`)).text();
-    assert.match(metrics, new RegExp(`^requests_total\\{service="web"\\} ${answered}$`, "m"));
+    assert.match(
+      metrics,
+      new RegExp(`^utilization_requests_total\\{service="web"\\} ${answered}$`, "m"),
+    );
     const top = await topOf(bin, dir, env);
     assert.match(top, new RegExp(`\\bweb +${WORKERS} .*\\b${answered.toLocaleString("en")}\\b`));
 

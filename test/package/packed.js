@@ -1,29 +1,13 @@
 // What is in the package, without installing it.
 
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { check, output } from "./checks.js";
 
-/** A quarter is documentation; a sixth is what a chart takes. */
-const SIZE_LIMIT = 340_000;
-/** Besides what `dist` has for each source. */
-const OTHER_FILES =
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|build\/core(\.simd)?\.wasm|docs\/\w+\.md)$/;
-const REQUIRED_FILES = [
-  "package.json",
-  "README.md",
-  "LICENSE",
-  "CHANGELOG.md",
-  "build/core.wasm",
-  "build/core.simd.wasm",
-  "dist/host/index.js",
-  "dist/host/index.d.ts",
-  "dist/host/auto.js",
-  "dist/host/auto.d.ts",
-  "dist/host/cli/main.js",
-  "dist/host/http/server.js",
-];
+const SIZE_LIMIT = 200_000;
+/** Besides what the exports and the programs lead to. */
+const TEXTS = ["README.md", "LICENSE", "CHANGELOG.md", "docs/abi.md"];
 
 /**
  * Packs what is built, as it is: nothing is built here.
@@ -52,9 +36,9 @@ export async function checkPacked(root, { tarball, size, files }) {
     return `${size} bytes, ${files.length} files`;
   });
   await check("files: what a user needs, no tests, no sources, nothing stale", () => {
-    const expected = new Set(builtFiles(root));
-    const strange = files.filter((name) => !expected.has(name) && !OTHER_FILES.test(name));
-    const missing = [...expected, ...REQUIRED_FILES].filter((name) => !files.includes(name));
+    const reached = reachedFiles(root, files);
+    const strange = files.filter((name) => !reached.has(name) && !TEXTS.includes(name));
+    const missing = [...entries(root), ...TEXTS].filter((name) => !files.includes(name));
     assert.deepEqual({ strange, missing }, { strange: [], missing: [] });
   });
   await check("files: all that they refer to is packed, or a dependency", () => {
@@ -90,42 +74,68 @@ export async function checkPacked(root, { tarball, size, files }) {
   });
 }
 
-/** What the compiler makes of the sources. */
-function builtFiles(root) {
-  return ["host", "assembly/layout.ts", "build/core_bytes.ts", "build/page_files.ts"]
-    .flatMap((path) => (path.endsWith(".ts") ? path : sourcesIn(root, path)))
-    .flatMap((path) => {
-      const [, stem, kind] = /^(.*)\.(c?)ts$/.exec(path);
-      return [`dist/${stem}.${kind}js`, `dist/${stem}.d.${kind}ts`];
-    });
+/** What users and programs of the package name; host/programs.ts has the places of the latter. */
+function entries(root) {
+  const { exports, bin } = JSON.parse(readFileSync(join(root, "package.json")));
+  return [
+    ...Object.values(exports).flatMap((target) =>
+      typeof target === "string" ? target : Object.values(target),
+    ),
+    ...Object.values(bin),
+    "dist/host/programs.js",
+    "dist/host/cli/demo_worker.js",
+    "dist/host/cli/demo_load.js",
+    "dist/host/auto_preload.cjs",
+    "dist/host/runner/leaving_preload.cjs",
+    "dist/host/runner/leaving.js",
+  ].map((path) => posix.normalize(path));
 }
 
-function sourcesIn(root, folder) {
-  return readdirSync(join(root, folder), { recursive: true })
-    .filter((name) => /\.c?ts$/.test(name))
-    .map((name) => posix.join(folder, name));
+/** The entries, and the packed files that they refer to, and those that these refer to. */
+function reachedFiles(root, files) {
+  const reached = new Set();
+  const pending = entries(root);
+  while (pending.length > 0) {
+    const file = pending.pop();
+    if (reached.has(file) || !files.includes(file)) continue;
+    reached.add(file);
+    if (isModule(file)) pending.push(...referencesIn(root, file).map((name) => target(name, file)));
+  }
+  return reached;
 }
+
+const isModule = (name) => /\.(c?js|d\.c?ts)$/.test(name);
 
 /** `import … from "name"`, `export … from "name"`, `import "name"` and `import("name")`. */
-const REFERENCE = /^(?:import|export)\b[^;"'=]*\bfrom "([^"]+)"|\bimport[ (]"([^"]+)"/gm;
+const IN_DECLARATIONS = /^(?:import|export)\b[^;"'=]*\bfrom "([^"]+)"|\bimport[ (]"([^"]+)"/gm;
+/** The same without spaces, and `require("name")`; there is no comment that could say it as well. */
+const IN_PROGRAMS = /\bfrom"([^"]+)"|\b(?:import\(?|require\()"([^"]+)"/g;
 
-/** Modules that users would not find. */
+/** What one file refers to, as it is written there. */
+function referencesIn(root, file) {
+  const pattern = /\.d\.c?ts$/.test(file) ? IN_DECLARATIONS : IN_PROGRAMS;
+  const matches = [...readFileSync(join(root, file), "utf8").matchAll(pattern)];
+  return matches.map((match) => match[1] ?? match[2]);
+}
+
+/** The file that a relative reference leads to. */
+function target(name, from) {
+  const path = posix.join(posix.dirname(from), name);
+  // Declarations name the sources, and TypeScript finds the declarations beside.
+  return from.endsWith(".d.ts") ? path.replace(/\.ts$/, ".d.ts") : path;
+}
+
+/** References that users could not follow. */
 function danglingReferences(root, files) {
   const { dependencies, imports = {} } = JSON.parse(readFileSync(join(root, "package.json")));
   const isFound = (name, from) => {
     if (name.startsWith("node:")) return true;
     if (name.startsWith("#")) return name in imports;
-    if (!name.startsWith(".")) return name in dependencies;
-    const target = posix.join(posix.dirname(from), name);
-    // Declarations name the sources, and TypeScript finds the declarations beside.
-    return files.includes(from.endsWith(".d.ts") ? target.replace(/\.ts$/, ".d.ts") : target);
+    return name.startsWith(".") ? files.includes(target(name, from)) : name in dependencies;
   };
-  const modules = files.filter((name) => /\.(js|d\.ts)$/.test(name));
+  const modules = files.filter(isModule);
   const references = modules.flatMap((from) =>
-    [...readFileSync(join(root, from), "utf8").matchAll(REFERENCE)].map((match) => ({
-      name: match[1] ?? match[2],
-      from,
-    })),
+    referencesIn(root, from).map((name) => ({ name, from })),
   );
   assert.ok(references.length >= modules.length, `only ${references.length} references are found`);
   return references

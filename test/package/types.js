@@ -10,6 +10,8 @@ const SOURCES = {
   "../../host/index.ts": "utilization-monitor",
   "../../host/auto.ts": "utilization-monitor/auto",
   "../../host/http/server.ts": "utilization-monitor/http",
+  "../../host/prometheus.ts": "utilization-monitor/prometheus",
+  "../../host/opentelemetry/bridge.ts": "utilization-monitor/opentelemetry",
 };
 
 /** For TypeScript without Node's types and without checking ours: a program has no errors of its own. */
@@ -44,7 +46,8 @@ export async function checkTypes(root, folder, compilers, nodes) {
   writeFileSync(join(folder, "small.mts"), SMALL_PROGRAM);
 
   await check("types: the program uses every public export", () => {
-    const declarations = ["index", "auto"].map((entry) =>
+    const entries = ["index", "auto", "prometheus", "opentelemetry/bridge"];
+    const declarations = entries.map((entry) =>
       join(folder, `node_modules/utilization-monitor/dist/host/${entry}.d.ts`),
     );
     const names = declarations.flatMap((path) => exportedNames(readFileSync(path, "utf8")));
@@ -94,7 +97,9 @@ function consumer(root) {
 
 function exportedNames(declarations) {
   const lists = declarations.matchAll(/^export (?:type )?\{([^}]*)\}/gm);
-  return [...lists].flatMap(([, list]) => list.match(/\b(?!type\b)\w+/g));
+  const listed = [...lists].flatMap(([, list]) => list.match(/\b(?!type\b)\w+/g));
+  const own = declarations.matchAll(/^export (?:declare function|interface) (\w+)/gm);
+  return [...listed, ...Array.from(own, ([, name]) => name)];
 }
 
 async function compile(tsc, folder, files, options) {
