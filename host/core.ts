@@ -2,9 +2,10 @@
 // host runs it, else core.wasm. The only file that says WebAssembly.
 
 import { readFileSync } from "node:fs";
+import { inflateRawSync } from "node:zlib";
 import { instantiateSync } from "@assemblyscript/loader";
 import * as layout from "../assembly/layout.ts";
-import { CORE_BASE64, CORE_SIMD_BASE64 } from "../build/core_bytes.ts";
+import { CORE_SIMD_DEFLATED } from "../build/core_bytes.ts";
 import type { CoreExports } from "./core_exports.ts";
 
 export type { CoreExports } from "./core_exports.ts";
@@ -33,19 +34,27 @@ function compile(source: CoreSource | undefined): WebAssembly.Module {
   return compiled;
 }
 
-/** Both give the same results; with vectors they come sooner. Not every host has them. */
+/**
+ * Both builds give the same results; with vectors they come sooner. Hardly a host has none: only there
+ * a file is read, which takes a path, that bundlers break, and on Deno a permission.
+ */
 function compilePackaged(): WebAssembly.Module {
   try {
-    return new WebAssembly.Module(packagedBytes(CORE_SIMD_BASE64));
+    return new WebAssembly.Module(packagedBytes());
   } catch (error) {
     if (!(error instanceof WebAssembly.CompileError)) throw error;
-    return new WebAssembly.Module(packagedBytes(CORE_BASE64));
+    return new WebAssembly.Module(readFileSync(new URL(import.meta.resolve("#core.wasm"))));
   }
 }
 
-/** Not read from a file: that would take a path, which bundlers break, and on Deno a permission. */
-function packagedBytes(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+/** Whether this host runs the packaged core with vectors. */
+export function hasVectors(): boolean {
+  return WebAssembly.validate(packagedBytes());
+}
+
+function packagedBytes(): Uint8Array<ArrayBuffer> {
+  const deflated = Buffer.from(CORE_SIMD_DEFLATED, "base64");
+  return inflateRawSync(deflated) as Uint8Array<ArrayBuffer>;
 }
 
 /**

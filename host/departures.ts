@@ -10,23 +10,16 @@
 import { clearTimeout, setTimeout } from "node:timers";
 import { COUNTER } from "../assembly/layout.ts";
 import { type Departed, DepartedWorkers } from "./departed.ts";
-import {
-  type FileRange,
-  type Holder,
-  isGone,
-  isProcessGone,
-  lookForMapping,
-  type ProcessTable,
-  systemProcesses,
-} from "./holder.ts";
+import { type Holder, isGone, isProcessGone, lookForMapping, systemProcesses } from "./holder.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalCounters } from "./journal_state.ts";
 import { LeftByHolder, noneBelow, totalOf } from "./left_behind.ts";
 import type { Logger } from "./log.ts";
-import type { Value } from "./sampler.ts";
+import type { FileRange, ProcessTable } from "./process_table.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
 import type { Group } from "./service.ts";
 import type { Services } from "./services.ts";
+import type { Value } from "./value.ts";
 
 /** Holders looked at in one turn: so many, or all of them in {@link TURNS}, whichever is more. */
 const CHECKS_PER_TURN = 128;

@@ -34,36 +34,41 @@ export function encode(type: FieldType, value: unknown): Uint8Array {
 /** Reads a value: a bigint for 64-bit integers, else a number. */
 export function decode(type: FieldType, bytes: Uint8Array): number | bigint {
   scratchBytes.set(bytes);
+  return decodeAt(type, scratch, 0);
+}
+
+/** The same at an offset. Of memory that others write to, half a value may be read. */
+export function decodeAt(type: FieldType, view: DataView, offset: number): number | bigint {
   const littleEndian = !isBigEndian(type);
   switch (type) {
     case "U8":
-      return scratch.getUint8(0);
+      return view.getUint8(offset);
     case "S8":
-      return scratch.getInt8(0);
+      return view.getInt8(offset);
     case "u16":
     case "U16":
-      return scratch.getUint16(0, littleEndian);
+      return view.getUint16(offset, littleEndian);
     case "s16":
     case "S16":
-      return scratch.getInt16(0, littleEndian);
+      return view.getInt16(offset, littleEndian);
     case "u32":
     case "U32":
-      return scratch.getUint32(0, littleEndian);
+      return view.getUint32(offset, littleEndian);
     case "s32":
     case "S32":
-      return scratch.getInt32(0, littleEndian);
+      return view.getInt32(offset, littleEndian);
     case "u64":
     case "U64":
-      return scratch.getBigUint64(0, littleEndian);
+      return view.getBigUint64(offset, littleEndian);
     case "s64":
     case "S64":
-      return scratch.getBigInt64(0, littleEndian);
+      return view.getBigInt64(offset, littleEndian);
     case "f32":
     case "F32":
-      return scratch.getFloat32(0, littleEndian);
+      return view.getFloat32(offset, littleEndian);
     case "f64":
     case "F64":
-      return scratch.getFloat64(0, littleEndian);
+      return view.getFloat64(offset, littleEndian);
   }
 }
 

@@ -16,6 +16,15 @@ export interface FieldOptions {
   readonly unit?: string | undefined;
   /** What the values mean, in a sentence. */
   readonly help?: string | undefined;
+  /**
+   * Of a gauge of what is going on: the counter that counts each of it, by which a leak is told from
+   * rest. Default for a name that ends in `_active`: the same with `_total`. An empty name: none.
+   */
+  readonly counter?: string | undefined;
+  /** Of a counter: the histogram that it is a part of, a bucket if it has {@link le}, else the sum. */
+  readonly histogram?: string | undefined;
+  /** Of a bucket: its inclusive upper bound, as Prometheus writes it, such as `0.25` or `+Inf`. */
+  readonly le?: string | undefined;
 }
 
 /** One value of a segment. */
@@ -28,6 +37,9 @@ export interface Field<Name extends string = string> {
   readonly aggregate: Aggregate;
   readonly unit?: string;
   readonly help?: string;
+  readonly counter?: string;
+  readonly histogram?: string;
+  readonly le?: string;
   /** What was said explicitly: where workers disagree, that beats a default. */
   readonly declared: {
     readonly kind: boolean;
@@ -46,7 +58,16 @@ export interface Problem {
 const RESERVED_NAMES: ReadonlySet<string> = new Set(["worker_count", "stalled_count", "heartbeat"]);
 
 /** What a local definition may say about a field. */
-const OPTIONS: readonly string[] = ["type", "kind", "aggregate", "unit", "help"];
+const OPTIONS: readonly string[] = [
+  "type",
+  "kind",
+  "aggregate",
+  "unit",
+  "help",
+  "counter",
+  "histogram",
+  "le",
+];
 
 const KINDS: readonly unknown[] = ["counter", "gauge"];
 const AGGREGATES: readonly unknown[] = ["sum", "min", "max", "last"];
@@ -63,7 +84,7 @@ export function makeField<Name extends string>(
   offset: number,
   options: FieldOptions,
 ): Field<Name> {
-  const { kind, aggregate, unit, help } = options;
+  const { kind, aggregate, unit, help, counter, histogram, le } = options;
   return {
     name,
     type,
@@ -72,6 +93,9 @@ export function makeField<Name extends string>(
     aggregate: aggregate ?? "sum",
     ...(unit !== undefined && { unit }),
     ...(help !== undefined && { help }),
+    ...(counter !== undefined && { counter }),
+    ...(histogram !== undefined && { histogram }),
+    ...(le !== undefined && { le }),
     declared: {
       kind: kind !== undefined,
       aggregate: aggregate !== undefined,
@@ -109,7 +133,8 @@ export function optionsProblem(name: string, options: unknown): Problem | null {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     return { error: TypeError, reason: `the options are not an object: ${shown(options)}` };
   }
-  const { kind, aggregate, unit, help }: Readonly<Record<string, unknown>> = { ...options };
+  const { kind, aggregate, unit, help, counter, histogram, le }: Readonly<Record<string, unknown>> =
+    { ...options };
   if (kind !== undefined && !KINDS.includes(kind)) {
     return {
       error: RangeError,
@@ -128,7 +153,26 @@ export function optionsProblem(name: string, options: unknown): Problem | null {
       reason: `a counter is summed, its aggregate cannot be ${aggregate}`,
     };
   }
-  return textProblem("unit", unit, MAX_UNIT_SIZE) ?? textProblem("help", help, MAX_HELP_SIZE);
+  if ((kind ?? defaultKind(name)) !== "counter" && histogram !== undefined) {
+    return { error: RangeError, reason: "a part of a histogram is a counter, not a gauge" };
+  }
+  return (
+    textProblem("unit", unit, MAX_UNIT_SIZE) ??
+    textProblem("help", help, MAX_HELP_SIZE) ??
+    textProblem("counter", counter, MAX_NAME_SIZE) ??
+    textProblem("histogram", histogram, MAX_NAME_SIZE) ??
+    boundProblem(histogram, le)
+  );
+}
+
+function boundProblem(histogram: unknown, le: unknown): Problem | null {
+  if (le === undefined) return null;
+  if (typeof le !== "string") return notA("bound le", "string", le);
+  if (histogram === undefined) {
+    return { error: RangeError, reason: `the bound le is of no histogram: ${shown(le)}` };
+  }
+  if (le === "+Inf" || (le !== "" && Number.isFinite(Number(le)))) return null;
+  return { error: RangeError, reason: `the bound le is no number and not +Inf: ${shown(le)}` };
 }
 
 function textProblem(what: string, text: unknown, limit: number): Problem | null {

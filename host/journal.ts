@@ -20,7 +20,8 @@ import {
 } from "node:fs";
 import { clearTimeout, setTimeout } from "node:timers";
 import { jsonText } from "./exact_json.ts";
-import { type Change, type JournalHeader, JournalState } from "./journal_state.ts";
+import type { JournalHeader } from "./journal_header.ts";
+import { type Change, JournalState } from "./journal_state.ts";
 import type { Logger } from "./log.ts";
 
 /** Lines that may be past before the journal is written anew, besides as many as are not. */

@@ -2,7 +2,8 @@
 
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { journalPath } from "./journal.ts";
-import { type Change, JOURNAL_FORMAT, type JournalHeader, JournalState } from "./journal_state.ts";
+import { JOURNAL_FORMAT, type JournalHeader } from "./journal_header.ts";
+import { type Change, JournalState } from "./journal_state.ts";
 
 /** A journal that cannot be used, and why. */
 export class JournalError extends Error {

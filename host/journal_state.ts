@@ -2,21 +2,7 @@
 // to it what it writes, and whoever reads a journal applies what it reads.
 
 import type { Evidence } from "./holder.ts";
-import { type Field, parseRows, type Row } from "./schema.ts";
-
-/** Another number means another meaning of the lines. */
-export const JOURNAL_FORMAT = 2;
-
-/** The first line: whose journal it is, and of which file. */
-export interface JournalHeader {
-  readonly format: number;
-  /** Random id of the kernel's start: process ids and inodes mean nothing after another one. */
-  readonly boot: string | null;
-  /** Of the pid namespace in which process ids were seen. */
-  readonly namespace: string | null;
-  readonly supervisor: { readonly pid: number; readonly start: string | null };
-  readonly file: { readonly inode: string; readonly segmentSize: number };
-}
+import { parseRows, type Row, type SegmentFields } from "./schema.ts";
 
 /** Who holds a segment, as it was known when it was written. */
 export interface JournalHolder {
@@ -253,6 +239,6 @@ function changesTo({ key, schema, state, detached, ...holder }: Held): Change[] 
 }
 
 /** The fields of rows that a supervisor wrote. */
-export function fieldsOf(rows: readonly Row[], segmentSize: number): Field[] {
-  return parseRows(rows, segmentSize)?.fields ?? [];
+export function fieldsOf(rows: readonly Row[], segmentSize: number): SegmentFields {
+  return parseRows(rows, segmentSize) ?? { fields: [], texts: [] };
 }

@@ -2,8 +2,8 @@
 // have left.
 
 import type { Holder } from "./holder.ts";
-import type { Value } from "./sampler.ts";
 import type { Group } from "./service.ts";
+import type { Value } from "./value.ts";
 
 /** What holders have left, by who they are. */
 export class LeftByHolder<Left extends { readonly holder: Holder }> {

@@ -1,6 +1,6 @@
 // How much peers may ask for, and how often they have asked for more.
 
-import type { ConnectionLimits } from "./bus/connection.ts";
+import type { ConnectionLimits } from "./bus/limits.ts";
 import type { Logger } from "./log.ts";
 
 /** What the peers of one supervisor may cost it. `Infinity` is no limit. */

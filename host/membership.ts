@@ -6,16 +6,18 @@ import { Departures } from "./departures.ts";
 import { jsonText } from "./exact_json.ts";
 import { printable } from "./field.ts";
 import { type Heartbeat, heartbeatOf } from "./heartbeats.ts";
-import { type Holder, identify, type ProcessTable, systemProcesses } from "./holder.ts";
+import { type Holder, identify, systemProcesses } from "./holder.ts";
 import type { Journal } from "./journal.ts";
 import type { Change, JournalHolder } from "./journal_state.ts";
 import type { Logger } from "./log.ts";
 import { type Pending, PendingWorkers } from "./pending.ts";
+import type { ProcessTable } from "./process_table.ts";
 import { Refusals } from "./refusals.ts";
 import { parseRows, type RejectedRow, toRows } from "./schema.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
 import type { Group } from "./service.ts";
 import type { Services } from "./services.ts";
+import type { MonitorStatistics } from "./statistics.ts";
 import {
   serviceName,
   stateText,
@@ -71,6 +73,7 @@ export class Membership {
   readonly #pending: PendingWorkers = new PendingWorkers();
   readonly #live: Map<number, Registration> = new Map();
   readonly #liveByIncarnation: Map<string, Registration> = new Map();
+  readonly #counts = { registrations: 0, removals: 0, rejectedFields: 0 };
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -86,6 +89,11 @@ export class Membership {
   /** The live workers in registration order. */
   get live(): ReadonlyMap<number, Registration> {
     return this.#live;
+  }
+
+  /** What has happened since the start. */
+  get counts(): Readonly<Pick<MonitorStatistics, "registrations" | "removals" | "rejectedFields">> {
+    return this.#counts;
   }
 
   /** The segments whose worker has gone from view. */
@@ -236,7 +244,7 @@ export class Membership {
       process_id: processId,
       service,
       offset,
-      fields: group.fields.length,
+      fields: group.fields.length + group.texts.length,
     });
     this.#warnOfNamesake(controller, holder);
   }
@@ -246,7 +254,7 @@ export class Membership {
     const parsed = parseRows(rows, this.#allocator.segmentSize);
     if (parsed === null) return null;
     this.#logRejected(id, service, parsed.rejected);
-    return this.#services.group(service, this.#services.withinLimit(service, parsed.fields));
+    return this.#services.group(service, this.#services.withinLimit(service, parsed));
   }
 
   /** What the journal must say of a group before it can refer to it. */
@@ -254,7 +262,7 @@ export class Membership {
     const { schemas } = this.#journal!.state;
     if (group.schema !== null && schemas.has(group.schema)) return [];
     group.schema = this.#journal!.nextSchema();
-    return [{ schema: group.schema, service: group.service.name, rows: toRows(group.fields) }];
+    return [{ schema: group.schema, service: group.service.name, rows: toRows(group) }];
   }
 
   /** Our own workers compare the file before they use it; others take what they find. */
@@ -277,12 +285,14 @@ export class Membership {
     }
     const more = rejected.length - NAMED_REJECTIONS;
     if (more > 0) this.#log.warn(`Dropped ${more} more fields of worker ${id}`);
+    this.#counts.rejectedFields += rejected.length;
   }
 
   #enter(registration: Registration): void {
     const { controller, group, holder } = registration;
     const { incarnation } = holder;
     group.live++;
+    this.#counts.registrations++;
     this.#services.changed();
     this.#live.set(controller.id, registration);
     if (incarnation !== null) {
@@ -300,6 +310,7 @@ export class Membership {
 
   #leave({ controller, group, holder }: Registration): void {
     group.live--;
+    this.#counts.removals++;
     this.#live.delete(controller.id);
     if (holder.incarnation !== null) this.#liveByIncarnation.delete(holder.incarnation);
   }

@@ -2,7 +2,8 @@ import { Cells } from "./cells.ts";
 import { decode, encode } from "./encoding.ts";
 import { identityOf } from "./holder.ts";
 import { type Logger, stderrLogger } from "./log.ts";
-import { type MappableFile, type MappingName, openFile } from "./mapping/index.ts";
+import { type MappableFile, openFile } from "./mapping/index.ts";
+import type { MappingName } from "./mapping/name.ts";
 import { type Field, type Schema, sizeOf } from "./schema.ts";
 import { SegmentImage } from "./segment_image.ts";
 

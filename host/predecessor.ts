@@ -7,14 +7,8 @@ import { decode } from "./encoding.ts";
 import { isInteger, sizeOf } from "./field_type.ts";
 import type { Holder } from "./holder.ts";
 import { JournalError, readJournal } from "./journal_file.ts";
-import {
-  fieldsOf,
-  type Held,
-  type HeldSchema,
-  JOURNAL_FORMAT,
-  type JournalHeader,
-  type JournalState,
-} from "./journal_state.ts";
+import { JOURNAL_FORMAT, type JournalHeader } from "./journal_header.ts";
+import { fieldsOf, type Held, type HeldSchema, type JournalState } from "./journal_state.ts";
 import type { Logger } from "./log.ts";
 import { openFile } from "./mapping/index.ts";
 import { readProc, readProcLink } from "./proc.ts";
@@ -126,7 +120,8 @@ function retireAll(state: JournalState, path: string): void {
         continue;
       }
       const counters: Record<string, string | number> = Object.create(null);
-      for (const { name, type, offset, kind } of fieldsOf(schema.rows, Number.MAX_SAFE_INTEGER)) {
+      const { fields } = fieldsOf(schema.rows, Number.MAX_SAFE_INTEGER);
+      for (const { name, type, offset, kind } of fields) {
         const bytes = new Uint8Array(sizeOf(type));
         if (kind !== "counter" || file.read(bytes, at + offset) < bytes.length) continue;
         const value = decode(type, bytes);
@@ -194,7 +189,7 @@ export function restore(
 export function restoreTotals({ bases }: JournalState, services: Services): void {
   for (const [service, fields] of bases) {
     for (const { row, integer, float } of fields.values()) {
-      const [field] = fieldsOf([row], Number.MAX_SAFE_INTEGER);
+      const [field] = fieldsOf([row], Number.MAX_SAFE_INTEGER).fields;
       if (field !== undefined) services.restore(service, field, integer, float);
     }
   }
@@ -210,7 +205,7 @@ function holderOf({
 }
 
 /** Random for each start of the machine; null where it cannot be read. */
-function bootId(): string | null {
+export function bootId(): string | null {
   try {
     return readProc("/proc/sys/kernel/random/boot_id").trim();
   } catch {
@@ -218,7 +213,8 @@ function bootId(): string | null {
   }
 }
 
-function pidNamespace(): string | null {
+/** Tells apart whose process ids are comparable; null where it cannot be read. */
+export function pidNamespace(): string | null {
   try {
     return readProcLink("/proc/self/ns/pid");
   } catch {

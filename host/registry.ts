@@ -1,11 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { Cells } from "./cells.ts";
 import { type Field, makeField } from "./field.ts";
+import { Histogram } from "./histogram.ts";
+import type { HistogramDefinition, HistogramOptions } from "./histogram_definition.ts";
+import { histogramsOf } from "./histogram_parts.ts";
 import { type Logger, stderrLogger } from "./log.ts";
 import type { Metric } from "./metric.ts";
 import { createMetric } from "./metrics/index.ts";
 import type { Observer } from "./observer.ts";
-import { type FieldDefinition, type Schema, sizeOf } from "./schema.ts";
+import { endOf, type FieldDefinition, type Schema, sizeOf, type TextDefinition } from "./schema.ts";
+import { Text } from "./text.ts";
 
 /** A known name, or any other string; editors offer the known ones. */
 type NameOrOther<Name extends string> = Name | (string & Record<never, never>);
@@ -15,7 +19,7 @@ type NameOrOther<Name extends string> = Name | (string & Record<never, never>);
  * the registry to an observer makes them visible to the supervisor, with the values they have by
  * then.
  */
-export class Registry<Name extends string = string> {
+export class Registry<Name extends string = string, TextName extends string = string> {
   /**
    * A random id of 128 bits in hexadecimal: the lifetime of these values. A supervisor that meets it
    * again knows that the worker has come back with what it had counted before.
@@ -23,15 +27,19 @@ export class Registry<Name extends string = string> {
   readonly incarnation: string = randomBytes(16).toString("hex");
   /** The metric of each field. */
   readonly metrics: { readonly [Key in Name]: Metric };
+  /** The text of each field that is one. */
+  readonly texts: { readonly [Key in TextName]: Text };
 
   readonly #log: Logger;
   readonly #exported: Map<string, Metric>;
   readonly #others = new Map<string, Metric>();
+  readonly #histograms = new Map<string, Histogram>();
+  readonly #exportedTexts: Map<string, Text>;
   #observer: Observer<Name> | null = null;
-  #schema: Schema<Name>;
+  #schema: Schema<Name, TextName>;
   /** With the fields that were added, whether a segment holds them or not. */
-  #whole: Schema<Name>;
-  readonly #firstCount: number;
+  #whole: Schema<Name, TextName>;
+  readonly #firstSize: number;
   /** Bytes of a segment, as far as it is known. */
   #room = Number.POSITIVE_INFINITY;
   #saidNoRoom = false;
@@ -44,11 +52,11 @@ export class Registry<Name extends string = string> {
   onGrowth: (() => void) | null = null;
 
   /** Throws a RangeError for a field that is not aligned: it could be read while half written. */
-  constructor(schema: Schema<Name>, options: { readonly log?: Logger | undefined } = {}) {
+  constructor(schema: Schema<Name, TextName>, options: { readonly log?: Logger | undefined } = {}) {
     const { log = stderrLogger } = options;
     this.#schema = schema;
     this.#whole = schema;
-    this.#firstCount = schema.fields.length;
+    this.#firstSize = schema.size;
     this.#log = log;
     for (const { name, type, offset } of schema.fields) {
       if (offset % sizeOf(type) !== 0) {
@@ -60,15 +68,17 @@ export class Registry<Name extends string = string> {
     this.#exported = new Map(
       schema.fields.map((field) => [field.name, createMetric(field, log)] as const),
     );
-    this.#moveTo(Cells.allocate(schema.size), schema);
-    // Without a prototype: a field may well be called "constructor".
-    this.metrics = Object.freeze(
-      Object.assign(Object.create(null), Object.fromEntries(this.#exported)),
+    this.#exportedTexts = new Map(
+      schema.texts.map((field) => [field.name, new Text(field, log)] as const),
     );
+    this.#moveTo(Cells.allocate(schema.size), schema);
+    this.#makeHistograms(schema.fields);
+    this.metrics = frozen(this.#exported);
+    this.texts = frozen(this.#exportedTexts);
   }
 
   /** The fields that a supervisor is told. */
-  get schema(): Schema<Name> {
+  get schema(): Schema<Name, TextName> {
     return this.#schema;
   }
 
@@ -83,6 +93,25 @@ export class Registry<Name extends string = string> {
    */
   metric(name: NameOrOther<Name>): Metric {
     return this.#exported.get(name) ?? this.#others.get(name) ?? this.#makeOther(name);
+  }
+
+  /**
+   * The histogram of this name. One that the schema does not have is added, behind all fields: it
+   * counts at once, and is seen by the supervisor when the worker has registered anew.
+   *
+   * Throws a TypeError or RangeError for buckets that are none, or others than the histogram has; and
+   * for a name that is none or is taken.
+   */
+  histogram(name: string, options: HistogramOptions = {}): Histogram {
+    const known = this.#histograms.get(name);
+    if (known === undefined) return this.addHistogram(name, options);
+    const { buckets = known.buckets } = options;
+    if (String(buckets) !== String(known.buckets)) {
+      throw new RangeError(
+        `Cannot use histogram "${name}" with buckets ${buckets}: it has ${known.buckets}`,
+      );
+    }
+    return known;
   }
 
   /** A view of the metrics whose names start with `prefix` and an underscore. */
@@ -118,44 +147,99 @@ export class Registry<Name extends string = string> {
    * @internal
    */
   add(name: string, definition: FieldDefinition): Metric {
+    this.#grow(name, definition);
+    return this.#exported.get(name)!;
+  }
+
+  /**
+   * The same for a histogram.
+   *
+   * @internal
+   */
+  addHistogram(name: string, options: HistogramOptions): Histogram {
+    this.#grow(name, { ...options, type: "histogram" });
+    return this.#histograms.get(name)!;
+  }
+
+  #grow(name: string, definition: FieldDefinition | HistogramDefinition): void {
+    const known = this.#whole.fields.length;
     this.#whole = this.#whole.with(name, definition);
-    const field = this.#whole.fields.at(-1)!;
-    const metric = createMetric(field, this.#log);
-    this.#exported.set(name, metric);
-    const before = this.#schema.fields.length;
+    const added = this.#whole.fields.slice(known);
+    for (const field of added) this.#exported.set(field.name, createMetric(field, this.#log));
+    this.#makeHistograms(added);
+    this.#fitAgain();
+  }
+
+  /** Those that are whole among these fields. */
+  #makeHistograms(fields: readonly Field[]): void {
+    const parts = histogramsOf(new Map(fields.map((field) => [field.name, field])));
+    for (const { name, buckets, sum } of parts.values()) {
+      if (sum === null || buckets.at(-1)!.bound !== Number.POSITIVE_INFINITY) continue;
+      const counters = buckets.map(({ fields }) => this.#exported.get(fields[0]!)!);
+      const bounds = buckets.slice(0, -1).map(({ bound }) => bound);
+      const metrics = { counters, sum: this.#exported.get(sum)! };
+      this.#histograms.set(name, new Histogram(name, bounds, metrics, this.#log));
+    }
+  }
+
+  /**
+   * Adds a text in the same way.
+   *
+   * @internal
+   */
+  addText(name: string, definition: TextDefinition): Text {
+    this.#whole = this.#whole.withText(name, definition);
+    const text = new Text(this.#whole.texts.at(-1)!, this.#log);
+    this.#exportedTexts.set(name, text);
+    this.#fitAgain();
+    return text;
+  }
+
+  #fitAgain(): void {
+    const before = countOf(this.#schema);
     this.fit(this.#room);
-    if (this.#schema.fields.length > before) this.onGrowth?.();
-    return metric;
+    if (countOf(this.#schema) > before) this.onGrowth?.();
   }
 
   /**
    * Leaves out the last of the added fields where a segment of `room` bytes does not hold them: they
-   * count for this process alone then.
+   * count for this process alone then. A histogram is in it as a whole, or not at all.
    *
    * @internal
    */
   fit(room: number): void {
     this.#room = room;
-    const { fields } = this.#whole;
-    let count = fields.length;
-    const isOut = ({ offset, type }: Field): boolean => offset + sizeOf(type) > room;
-    while (count > this.#firstCount && isOut(fields[count - 1]!)) count--;
-    if (count !== this.#schema.fields.length) this.#schema = this.#whole.first(count);
-    const out = fields.length - count;
-    if (out === 0 || this.#saidNoRoom) return;
+    const { fields, texts } = this.#whole;
+    let size = Math.max(room, this.#firstSize);
+    const torn = fields.find((field) => endOf(field) > size)?.histogram;
+    if (torn !== undefined) size = fields.find(({ histogram }) => histogram === torn)!.offset;
+    const fitting = this.#whole.within(Math.max(size, this.#firstSize));
+    // An observer of the same fields stays the one of this schema.
+    if (countOf(fitting) !== countOf(this.#schema)) this.#schema = fitting;
+    const left = [...fields.slice(fitting.fields.length), ...texts.slice(fitting.texts.length)];
+    const [out, ...others] = new Set(
+      left.map((field) => ("histogram" in field ? field.histogram! : field.name)),
+    );
+    if (out === undefined || this.#saidNoRoom) return;
     this.#saidNoRoom = true;
-    const more = out === 1 ? "" : ` and ${out - 1} more`;
+    const more = others.length === 0 ? "" : ` and ${others.length} more`;
     this.#log.warn(
-      `No room for metric "${fields[count]!.name}"${more}: a segment has ${room} bytes, ${this.#whole.size} are needed (--segment-size)`,
+      `No room for metric "${out}"${more}: a segment has ${room} bytes, ${this.#whole.size} are needed (--segment-size)`,
     );
   }
 
-  /** Metrics that have no place there go on in memory of their own. */
+  /** Metrics and texts that have no place there go on in memory of their own. */
   #moveTo(cells: Cells, schema: Schema<Name>): void {
     for (const [name, metric] of this.#exported) {
       const field = schema.field(name);
       if (field === undefined) metric.moveTo(Cells.allocate(8), 0);
       else metric.moveTo(cells, field.offset);
+    }
+    const places = new Map(schema.texts.map(({ name, offset }) => [name, offset]));
+    for (const [name, text] of this.#exportedTexts) {
+      const offset = places.get(name);
+      if (offset === undefined) text.moveTo(Cells.allocate(text.size), 0);
+      else text.moveTo(cells, offset);
     }
   }
 
@@ -164,6 +248,17 @@ export class Registry<Name extends string = string> {
     this.#others.set(name, metric);
     return metric;
   }
+}
+
+function countOf({ fields, texts }: Schema): number {
+  return fields.length + texts.length;
+}
+
+/** Without a prototype: a field may well be called "constructor". */
+function frozen<Name extends string, Value>(
+  values: ReadonlyMap<string, Value>,
+): { readonly [Key in Name]: Value } {
+  return Object.freeze(Object.assign(Object.create(null), Object.fromEntries(values)));
 }
 
 /** What is left of the names with this prefix. */
@@ -192,6 +287,10 @@ export class Namespace<Name extends string = string, Prefix extends string = str
 
   metric(name: NameOrOther<Suffix<Name, Prefix>>): Metric {
     return this.#registry.metric(`${this.prefix}_${name}`);
+  }
+
+  histogram(name: string, options?: HistogramOptions): Histogram {
+    return this.#registry.histogram(`${this.prefix}_${name}`, options);
   }
 
   namespace<const Inner extends string>(prefix: Inner): Namespace<Name, `${Prefix}_${Inner}`> {

@@ -2,12 +2,13 @@
 
 import { NONE, SAMPLE, TOTALS } from "../assembly/layout.ts";
 import { exactJson } from "./exact_json.ts";
-import type { Value } from "./sampler.ts";
+import type { Field } from "./field.ts";
+import { type HistogramParts, histogramsOf } from "./histogram_parts.ts";
+import { histogramSample } from "./quantiles.ts";
+import type { HistogramSample, HistogramSamples, ServiceData } from "./sample.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
 import type { Group, Service, ServiceField } from "./service.ts";
-
-/** Values by field name; a null-prototype object. */
-export type ServiceData = Record<string, Value> & { worker_count: number };
+import type { Value } from "./value.ts";
 
 /** One value of a service. */
 interface Entry {
@@ -23,6 +24,7 @@ interface Report {
   readonly service: Service;
   readonly key: string;
   readonly entries: readonly Entry[];
+  readonly histograms: readonly HistogramParts[];
 }
 
 export class Reports {
@@ -32,6 +34,7 @@ export class Reports {
   // Made anew when membership has changed.
   #sampled: readonly Report[] | null = null;
   #totalled: readonly Report[] | null = null;
+  #fields: ReadonlyMap<string, ReadonlyMap<string, Field>> | null = null;
 
   constructor(
     allocator: SegmentAllocator,
@@ -47,6 +50,18 @@ export class Reports {
   changed(): void {
     this.#sampled = null;
     this.#totalled = null;
+    this.#fields = null;
+  }
+
+  /** How the fields of each service are declared. */
+  fields(): ReadonlyMap<string, ReadonlyMap<string, Field>> {
+    this.#fields ??= new Map(
+      Array.from(this.#services.values(), ({ name, fields }) => {
+        const declared = Array.from(fields.values(), (field) => field.declaration);
+        return [name, new Map(declared.map((field) => [field.name, field]))];
+      }),
+    );
+    return this.#fields;
   }
 
   /** The live aggregates of what was gathered, in order of first appearance among the living. */
@@ -57,6 +72,22 @@ export class Reports {
   /** The counters of all that was gathered and retired, services without workers included. */
   totals(bigint: boolean): Record<string, ServiceData> {
     return this.#objects(this.#totalsReports(), bigint);
+  }
+
+  /** The histograms of {@link sample}, of the same moment; null where there are none. */
+  histograms(bigint: boolean): HistogramSamples | null {
+    const { sampler } = this.#allocator;
+    let result: Record<string, Record<string, HistogramSample>> | null = null;
+    for (const { service, histograms } of this.#sampleReports()) {
+      for (const parts of histograms) {
+        const read = (field: string): Value | undefined =>
+          sampler.result(service.fields.get(field)!.accumulator, bigint);
+        result ??= Object.create(null) as Record<string, Record<string, HistogramSample>>;
+        result[service.name] ??= Object.create(null);
+        result[service.name]![parts.name] = histogramSample(parts, read);
+      }
+    }
+    return result;
   }
 
   /** {@link sample} as exact JSON text: in order even where a name looks like an array index. */
@@ -150,7 +181,11 @@ function makeReport(
   const entries = fields
     .toSpliced(countPosition, 0, count)
     .map(({ name, accumulator }) => ({ name, key: keyOf(name), accumulator }));
-  return { service, key: keyOf(service.name), entries };
+  const declarations = fields.map(
+    ({ name }) => [name, service.fields.get(name)!.declaration] as const,
+  );
+  const histograms = [...histogramsOf(new Map(declarations)).values()];
+  return { service, key: keyOf(service.name), entries, histograms };
 }
 
 function keyOf(name: string): string {

@@ -23,9 +23,7 @@ import {
 import type { Core } from "./core.ts";
 import { gatherBytes, gatherEightWords, gatherWords, touchRows } from "./gather.ts";
 import type { FileView, SharedFile } from "./shared_file.ts";
-
-/** A value as the caller wants it: bigints for integers only where they were asked for. */
-export type Value = number | bigint;
+import type { Value } from "./value.ts";
 
 const RESULT_WORDS = RESULT_BYTES >>> 3;
 

@@ -4,10 +4,11 @@ import { NONE, ROW_ACCUMULATOR, ROW_BYTES, ROW_OFFSET, ROW_TYPE, SUM } from "../
 import { type Core, type CoreSource, loadCore } from "./core.ts";
 import type { Field } from "./field.ts";
 import { typeCode } from "./field_type.ts";
-import type { MappingName } from "./mapping/index.ts";
-import { Sampler, type Value } from "./sampler.ts";
+import type { MappingName } from "./mapping/name.ts";
+import { Sampler } from "./sampler.ts";
 import { parseRows, type Row } from "./schema.ts";
 import { SharedFile } from "./shared_file.ts";
+import type { Value } from "./value.ts";
 
 /** File growth is in whole pages of this many bytes, the smallest page size there is. */
 const PAGE_SIZE = 4096;
@@ -71,8 +72,11 @@ export class SegmentAllocator {
   readonly growthFactor: number;
   readonly maxSize: number;
   readonly reuseDelayMs: number;
+  /** @internal */
   readonly core: Core;
+  /** @internal */
   readonly file: SharedFile;
+  /** @internal */
   readonly sampler: Sampler;
   readonly now: () => number;
   /** Bytes from the start of the file that have ever been handed out. */
@@ -236,7 +240,11 @@ export class SegmentAllocator {
     return values;
   }
 
-  /** Compiles fields into a group of the core, each with the accumulator that is named for it. */
+  /**
+   * Compiles fields into a group of the core, each with the accumulator that is named for it.
+   *
+   * @internal
+   */
   compile(fields: readonly Field[], accumulatorOf: (field: Field) => number): number {
     const { core } = this;
     const { exports } = core;
@@ -250,7 +258,11 @@ export class SegmentAllocator {
     return core.checked(exports.group(fields.length), "compile a schema");
   }
 
-  /** The values of one segment by field name, decoded by a group of these `fields`. */
+  /**
+   * The values of one segment by field name, decoded by a group of these `fields`.
+   *
+   * @internal
+   */
   decode(
     group: number,
     offset: number,
@@ -261,7 +273,11 @@ export class SegmentAllocator {
     return this.decodeStaged(group, fields, bigint);
   }
 
-  /** The values of the row in the stage. */
+  /**
+   * The values of the row in the stage.
+   *
+   * @internal
+   */
   decodeStaged(group: number, fields: readonly Field[], bigint: boolean): Record<string, Value> {
     this.core.exports.decode(group);
     const values: Record<string, Value> = Object.create(null);

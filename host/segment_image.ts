@@ -1,7 +1,14 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { Logger } from "./log.ts";
 import type { MappableFile } from "./mapping/index.ts";
 
-/** Images that the exit of the process has to flush, by one listener for all of them. */
+/**
+ * The diagnostics channel on which whoever ends its own process by a signal says so: no `exit`
+ * event comes then.
+ */
+export const LAST_MOMENT = "utilization:last_moment";
+
+/** Images that the end of the process has to flush, by one listener for all of them. */
 const images = new Set<SegmentImage>();
 
 function flushAll(): void {
@@ -32,7 +39,10 @@ export class SegmentImage {
     this.#written = this.bytes.slice();
     // The timer keeps no process alive; what it misses at the end, the exit listener writes.
     this.#timer = setInterval(() => this.flush(), flushMs).unref();
-    if (images.size === 0) process.on("exit", flushAll);
+    if (images.size === 0) {
+      process.on("exit", flushAll);
+      subscribe(LAST_MOMENT, flushAll);
+    }
     images.add(this);
   }
 
@@ -58,7 +68,10 @@ export class SegmentImage {
     this.flush();
     clearInterval(this.#timer);
     images.delete(this);
-    if (images.size === 0) process.off("exit", flushAll);
+    if (images.size === 0) {
+      process.off("exit", flushAll);
+      unsubscribe(LAST_MOMENT, flushAll);
+    }
     this.#file.close();
   }
 }

@@ -1,6 +1,8 @@
 // One service: its fields, and the groups of its workers.
 
 import type { Field } from "./field.ts";
+import type { SegmentFields } from "./schema.ts";
+import type { TextField } from "./text_field.ts";
 
 /** One field of one service, whatever the schemas of its workers. */
 export interface ServiceField {
@@ -19,6 +21,8 @@ export interface ServiceField {
 export class Service {
   readonly name: string;
   readonly fields: Map<string, ServiceField> = new Map();
+  /** Of each text, how many groups have it. */
+  readonly texts: Map<string, number> = new Map();
   readonly groups: Set<Group> = new Set();
   /** The group that last took a worker. */
   recent: Group | null = null;
@@ -40,6 +44,7 @@ export class Group {
   readonly index: number;
   readonly service: Service;
   readonly fields: readonly Field[];
+  readonly texts: readonly TextField[];
   readonly key: string;
   live = 0;
   /** The number of its schema in the journal. */
@@ -47,10 +52,11 @@ export class Group {
   /** Everything else that needs the group: detached segments, and departed workers' rows. */
   references = 0;
 
-  constructor(index: number, service: Service, fields: readonly Field[], key: string) {
+  constructor(index: number, service: Service, { fields, texts }: SegmentFields, key: string) {
     this.index = index;
     this.service = service;
     this.fields = fields;
+    this.texts = texts;
     this.key = key;
   }
 }

@@ -20,7 +20,7 @@ import type { Journal } from "./journal.ts";
 import type { MonitorLimits } from "./limits.ts";
 import type { Logger } from "./log.ts";
 import { Reports } from "./reports.ts";
-import { rowsAre } from "./schema.ts";
+import { rowsAre, type SegmentFields } from "./schema.ts";
 import type { SegmentAllocator } from "./segment_allocator.ts";
 import { Group, Service, type ServiceField } from "./service.ts";
 
@@ -95,18 +95,25 @@ export class Services {
    * Those of a worker's fields that there is room for. Counters that no worker reports any more are
    * forgotten for them, oldest service first; then the last of its new fields are left out.
    */
-  withinLimit(serviceName: string, fields: readonly Field[]): readonly Field[] {
+  withinLimit(serviceName: string, all: SegmentFields): SegmentFields {
     const { fields: limit } = this.#limits;
-    const known = this.#services.get(serviceName)?.fields;
-    const added = fields.filter(({ name }) => known?.has(name) !== true);
-    if (added.length === 0 || this.#fieldCount + added.length <= limit) return fields;
+    const { fields, texts } = all;
+    const known = this.#services.get(serviceName);
+    const added = [
+      ...fields.filter(({ name }) => known?.fields.has(name) !== true),
+      ...texts.filter(({ name }) => known?.texts.has(name) !== true),
+    ];
+    if (added.length === 0 || this.#fieldCount + added.length <= limit) return all;
     const message = `More than ${limit} fields with those of a worker of service "${printable(serviceName)}"`;
     this.#onLimit("fields", message);
     this.#forgetUnused(limit - added.length, serviceName, fields);
     const excess = this.#fieldCount + added.length - limit;
-    if (excess <= 0) return fields;
-    const leftOut = new Set(added.slice(-excess));
-    return fields.filter((field) => !leftOut.has(field));
+    if (excess <= 0) return all;
+    const leftOut = new Set<object>(added.slice(-excess));
+    return {
+      fields: fields.filter((field) => !leftOut.has(field)),
+      texts: texts.filter((text) => !leftOut.has(text)),
+    };
   }
 
   /** Forgets counters without workers, but those that a worker brings back, until `count` are left. */
@@ -129,12 +136,12 @@ export class Services {
    */
   recentGroup(serviceName: string, rows: unknown): Group | null {
     const group = this.#services.get(serviceName)?.recent ?? null;
-    return group !== null && rowsAre(rows, group.fields) ? group : null;
+    return group !== null && rowsAre(rows, group) ? group : null;
   }
 
   /** The group of workers of `serviceName` with these fields. */
-  group(serviceName: string, fields: readonly Field[]): Group {
-    const key = JSON.stringify([serviceName, fields]);
+  group(serviceName: string, { fields, texts }: SegmentFields): Group {
+    const key = JSON.stringify([serviceName, fields, texts]);
     const known = this.#groups.get(key);
     if (known !== undefined) {
       known.service.recent = known;
@@ -146,7 +153,8 @@ export class Services {
     const accumulators = new Map(added.map((field) => [field.name, field.accumulator]));
     const index = this.#allocator.compile(fields, ({ name }) => accumulators.get(name)!);
     for (const field of added) field.groups++;
-    const group = new Group(index, service, fields, key);
+    for (const { name } of texts) this.#addText(service, name);
+    const group = new Group(index, service, { fields, texts }, key);
     this.#groups.set(key, group);
     service.groups.add(group);
     service.recent = group;
@@ -156,6 +164,22 @@ export class Services {
     }
     this.changed();
     return group;
+  }
+
+  #addText({ texts }: Service, name: string): void {
+    const groups = texts.get(name) ?? 0;
+    if (groups === 0) this.#fieldCount++;
+    texts.set(name, groups + 1);
+  }
+
+  #removeText({ texts }: Service, name: string): void {
+    const groups = texts.get(name)! - 1;
+    if (groups > 0) {
+      texts.set(name, groups);
+      return;
+    }
+    texts.delete(name);
+    this.#fieldCount--;
   }
 
   /** Puts back what the dead of an earlier supervisor had counted in one field. */
@@ -269,6 +293,7 @@ export class Services {
       if (field.groups > 0) this.#declareAnew(service, field);
       else if (!field.wasCounter) this.#forget(service, field);
     }
+    for (const { name } of group.texts) this.#removeText(service, name);
     this.#forgetOldFields(service);
     if (service.groups.size === 0 && service.fields.size === 0) this.#services.delete(service.name);
     this.#forgetOldServices();

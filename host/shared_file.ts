@@ -3,7 +3,8 @@
 import { lstatSync, unlinkSync } from "node:fs";
 import { cannot, kindOf } from "./directory.ts";
 import { identityOf, mappedDeviceOf } from "./holder.ts";
-import { type FileStatus, type MappableFile, type MappingName, openFile } from "./mapping/index.ts";
+import { type FileStatus, type MappableFile, openFile } from "./mapping/index.ts";
+import type { MappingName } from "./mapping/name.ts";
 
 export interface SharedFileOptions {
   /** Bytes at first: any size. */

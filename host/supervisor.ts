@@ -13,6 +13,7 @@ import { LimitWatch, type SupervisorLimits, withDefaults } from "./limits.ts";
 import { budgeted, type Logger, stderrLogger } from "./log.ts";
 import { SelfProbe } from "./self_probe.ts";
 import { type Access, listen } from "./unix_socket.ts";
+import { VERSION } from "./version.ts";
 import { rowsFromWire, statusToWire } from "./wire.ts";
 import type { WorkerController } from "./worker_controller.ts";
 
@@ -253,6 +254,7 @@ export class Supervisor {
       },
       keys: () => this.keys(),
       limits_reached: () => this.limitsReached,
+      version: () => VERSION,
       "[]": (positional) => {
         if (positional.length !== 1) {
           const message = `wrong number of arguments (given ${positional.length}, expected 1)`;

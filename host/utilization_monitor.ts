@@ -7,16 +7,18 @@ import { exactJson } from "./exact_json.ts";
 import type { Field } from "./field.ts";
 import { FileLock } from "./file_lock.ts";
 import { Heartbeats } from "./heartbeats.ts";
-import { type ProcessTable, startTimeOf } from "./holder.ts";
+import { startTimeOf } from "./holder.ts";
 import { IntervalLoop } from "./interval_loop.ts";
 import { Journal, journalPath } from "./journal.ts";
 import type { JournalState } from "./journal_state.ts";
+import { LEAK_WINDOW_MS, Leaks, LONGEST_LEAK_WINDOW_MS, SHORTEST_LEAK_WINDOW_MS } from "./leaks.ts";
 import { isAllowed } from "./libc.ts";
 import { LimitWatch, type MonitorLimits, withDefaults } from "./limits.ts";
 import { budgeted, type Logger, stderrLogger } from "./log.ts";
-import type { MappingName } from "./mapping/index.ts";
+import type { MappingName } from "./mapping/name.ts";
 import { Membership, type Registration } from "./membership.ts";
 import { findPredecessor, journalHeader, restore } from "./predecessor.ts";
+import type { ProcessTable } from "./process_table.ts";
 import type { Reports } from "./reports.ts";
 import type {
   AsNumbers,
@@ -28,6 +30,9 @@ import type {
 } from "./sample.ts";
 import { SegmentAllocator, type SegmentAllocatorOptions } from "./segment_allocator.ts";
 import { Services } from "./services.ts";
+import type { MonitorStatistics } from "./statistics.ts";
+import type { Texts } from "./text_field.ts";
+import { textsByService, textsOf } from "./texts.ts";
 import { grant } from "./unix_socket.ts";
 import { serviceName, stateText, type WorkerController } from "./worker_controller.ts";
 
@@ -51,6 +56,12 @@ export interface UtilizationMonitorOptions extends SegmentAllocatorOptions {
    */
   stalledAfterMs?: number | undefined;
   /**
+   * How long a gauge of what is in flight may stay above the lowest value that it has had, while its
+   * counter goes on, before its worker is told to be leaking; 600 000 by default, at least 1000, and 0
+   * for never. A service that is never idle for so long looks the same.
+   */
+  leakWindowMs?: number | undefined;
+  /**
    * Keeps `<path>.journal`, by which the next supervisor goes on with the file and all totals, and
    * by which `utilization inspect` reads the file without a supervisor; true by default.
    */
@@ -72,6 +83,8 @@ interface Parts {
   readonly services: Services;
   readonly membership: Membership;
   readonly heartbeats: Heartbeats;
+  /** Null where nobody wants to know. */
+  readonly leaks: Leaks | null;
   readonly journal: Journal | null;
 }
 
@@ -114,15 +127,17 @@ export class UtilizationMonitor {
   #parts: Parts | null = null;
   /** What is wrong with the file now, so that it is said once. */
   #complaint: string | null = null;
+  #samples = 0;
+  #sampleMs = 0;
 
   /**
    * Touches nothing yet: the file is created by {@link open}.
    *
    * @throws {RangeError} when the segment size is not a positive multiple of 64, the interval not
-   * a positive number, or a limit not a positive whole number.
+   * a positive number, the window for leaks out of range, or a limit not a positive whole number.
    */
   constructor(options: UtilizationMonitorOptions = {}) {
-    const { segmentSize = 512, interval = 10 } = options;
+    const { segmentSize = 512, interval = 10, leakWindowMs = LEAK_WINDOW_MS } = options;
     if (!(segmentSize > 0) || segmentSize % 64 !== 0) {
       throw new RangeError(
         `Cannot use segment size ${segmentSize}: must be a multiple of 64, one cache line`,
@@ -131,6 +146,12 @@ export class UtilizationMonitor {
     if (!(interval > 0 && interval <= LONGEST_INTERVAL)) {
       throw new RangeError(
         `Cannot use interval ${interval}: must be above 0 and at most ${LONGEST_INTERVAL} seconds`,
+      );
+    }
+    const [shortest, longest] = [SHORTEST_LEAK_WINDOW_MS, LONGEST_LEAK_WINDOW_MS];
+    if (!(leakWindowMs === 0 || (leakWindowMs >= shortest && leakWindowMs <= longest))) {
+      throw new RangeError(
+        `Cannot use leakWindowMs ${leakWindowMs}: must be 0, or from ${shortest} to ${longest}`,
       );
     }
     this.path = resolve(options.path ?? "utilization.shm");
@@ -230,16 +251,18 @@ export class UtilizationMonitor {
         journal,
         log,
       });
-      const { stalledAfterMs } = this.#options;
+      const { stalledAfterMs, leakWindowMs: windowMs = LEAK_WINDOW_MS } = this.#options;
       const { live } = membership;
       const heartbeats = new Heartbeats({ allocator, live, stalledAfterMs, log });
-      this.#parts = { allocator, services, membership, heartbeats, journal };
+      const leaks = windowMs > 0 ? new Leaks({ allocator, live, windowMs, log }) : null;
+      this.#parts = { allocator, services, membership, heartbeats, leaks, journal };
       if (predecessor !== null) {
         restore(predecessor.state, allocator, services, membership.departures);
         this.#sayRestored(predecessor.state);
       }
     } catch (error) {
       this.#parts?.heartbeats.close();
+      this.#parts?.leaks?.close();
       this.#parts?.membership.close();
       this.#parts = null;
       // What an earlier supervisor left stays for another attempt.
@@ -284,6 +307,7 @@ export class UtilizationMonitor {
     await this.open();
     if (this.#complainIfUnlinked()) return;
     await this.#parts?.membership.register(controller);
+    this.#parts?.leaks?.meet(controller.id);
   }
 
   /**
@@ -329,8 +353,11 @@ export class UtilizationMonitor {
     if (this.#parts === null) return null;
     const { allocator, services } = this.#parts;
     const { core, sampler, usedSize } = allocator;
+    const start = performance.now();
     core.exports.reset();
     for (const list of lists) sampler.accumulate(services.groupIndices(), list, usedSize);
+    this.#samples++;
+    this.#sampleMs += performance.now() - start;
     const { shrunk, mapError } = allocator.file;
     if (shrunk) {
       this.#complain(
@@ -347,18 +374,24 @@ export class UtilizationMonitor {
   sampleByWorker(options?: SampleOptions): WorkerSample[];
   sampleByWorker({ bigint = false }: SampleOptions = {}): WorkerSample[] {
     if (this.#parts === null) return [];
-    const { allocator, membership, heartbeats } = this.#parts;
+    const { allocator, membership, heartbeats, leaks } = this.#parts;
     heartbeats.look();
+    leaks?.look();
     const sampleOf = (registration: Registration): WorkerSample => {
-      const { controller, group, offset, holder } = registration;
+      const { controller, segment, group, offset, holder } = registration;
       const { id, processId, state } = controller;
       const seen = holder.evidence === "mapping" ? "mmap" : "unknown";
+      const text = textsOf(registration, allocator);
+      const leaking = leaks?.leakingOf(registration);
       return {
         id,
+        slot: segment,
         processId,
         service: serviceName(state),
         mapping: stateText(state, "mapping") ?? seen,
         stalledFor: heartbeats.stalledFor(registration),
+        ...(text !== undefined && { text }),
+        ...(leaking !== undefined && { leaking }),
         data: allocator.decode(group.index, offset, group.fields, bigint),
       };
     };
@@ -378,20 +411,48 @@ export class UtilizationMonitor {
   }
 
   /**
-   * How the fields of each service with workers are declared: kind, aggregate, unit, help. Where its
-   * workers disagree, as it holds.
+   * How many workers of each service may leak, by field: what they have in flight was not back at its
+   * floor, the lowest value since they registered, for a whole window, while its counter went on.
+   * Services and fields without such workers are left out.
+   */
+  leaking(): Record<string, Record<string, number>> {
+    const leaks = this.#parts?.leaks ?? null;
+    if (leaks === null) return Object.create(null);
+    leaks.look();
+    return leaks.leaking();
+  }
+
+  /**
+   * What the workers of each service say of themselves: of each text the one of the worker that
+   * registered last and says anything. Services without are left out.
+   */
+  text(): Record<string, Texts> {
+    if (this.#parts === null) return Object.create(null);
+    const { allocator, membership } = this.#parts;
+    return textsByService([...membership.live.values()], allocator);
+  }
+
+  /**
+   * How the fields of each service in {@link totals} are declared: kind, aggregate, unit, help. Where
+   * its workers disagree, as it holds.
    */
   fields(): Map<string, ReadonlyMap<string, Field>> {
-    const result = new Map<string, ReadonlyMap<string, Field>>();
-    for (const { group } of this.#parts?.membership.live.values() ?? []) {
-      const { name, fields } = group.service;
-      if (result.has(name)) continue;
-      result.set(
-        name,
-        new Map([...fields.values()].map((field) => [field.name, field.declaration])),
-      );
-    }
-    return result;
+    return new Map(this.#parts?.services.reports.fields());
+  }
+
+  /** What the monitor tells of itself; null before {@link open}. Counts begin with it. */
+  statistics(): MonitorStatistics | null {
+    if (this.#parts === null) return null;
+    const { allocator, membership } = this.#parts;
+    const { segmentCount, availableCount, segmentSize } = allocator;
+    return {
+      segments: segmentCount,
+      segmentsUsed: segmentCount - availableCount,
+      segmentSize,
+      samples: this.#samples,
+      sampleSeconds: this.#sampleMs / 1000,
+      ...membership.counts,
+    };
   }
 
   /** For `JSON.stringify`: plain numbers, integers beyond 2^53 rounded. */
@@ -409,10 +470,17 @@ export class UtilizationMonitor {
   status(options?: StatusOptions): Status;
   status({ bigint = false, totals = false, byWorker = false }: StatusOptions = {}): Status {
     const reports = totals ? this.#gather(LIVE, DETACHED) : this.#gather(LIVE);
+    const data = reports?.sample(bigint) ?? EMPTY;
+    const histograms = reports?.histograms(bigint) ?? null;
+    const text = this.text();
+    const leaking = this.leaking();
     return {
       type: UtilizationMonitor.monitorType,
-      data: reports?.sample(bigint) ?? EMPTY,
+      data,
       stalled: this.stalled(),
+      ...(!isEmpty(text) && { text }),
+      ...(!isEmpty(leaking) && { leaking }),
+      ...(histograms !== null && { histograms }),
       ...(totals && { totals: reports?.totals(bigint) ?? EMPTY }),
       ...(byWorker && { workers: this.sampleByWorker({ bigint }) }),
     };
@@ -429,6 +497,12 @@ export class UtilizationMonitor {
       `"data":${reports?.sampleText() ?? "{}"}`,
       `"stalled":${exactJson(this.stalled())}`,
     ];
+    const text = this.text();
+    if (!isEmpty(text)) members.push(`"text":${exactJson(text)}`);
+    const leaking = this.leaking();
+    if (!isEmpty(leaking)) members.push(`"leaking":${exactJson(leaking)}`);
+    const histograms = reports?.histograms(true) ?? null;
+    if (histograms !== null) members.push(`"histograms":${exactJson(histograms)}`);
     if (totals) members.push(`"totals":${reports?.totalsText() ?? "{}"}`);
     if (byWorker) members.push(`"workers":${exactJson(this.sampleByWorker({ bigint: true }))}`);
     return `{${members.join(",")}}`;
@@ -483,8 +557,9 @@ export class UtilizationMonitor {
     this.#closing.abort();
     await this.#opening?.catch(() => {});
     if (this.#parts !== null) {
-      const { allocator, membership, heartbeats, journal } = this.#parts;
+      const { allocator, membership, heartbeats, leaks, journal } = this.#parts;
       heartbeats.close();
+      leaks?.close();
       membership.close();
       const isLeft = journal !== null && !journal.state.isEmpty;
       journal?.close({ remove: !isLeft });
@@ -498,4 +573,8 @@ export class UtilizationMonitor {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+function isEmpty(record: object): boolean {
+  return Object.keys(record).length === 0;
 }

@@ -3,6 +3,7 @@
 import { toException } from "./bus/errors.ts";
 import { plain, type RemoteException, RubySymbol, symbol } from "./bus/values.ts";
 import type { Row } from "./schema.ts";
+import { isTextType } from "./text_field.ts";
 
 /**
  * What a worker tells as `wire` in its state. With one number, either side may say more than the
@@ -10,10 +11,13 @@ import type { Row } from "./schema.ts";
  */
 export const WIRE_VERSION = 1;
 
-/** The rows of a schema, to be sent. */
+/**
+ * The rows of a schema, to be sent. The type of a text is a String: one that Ruby does not know is
+ * dropped in silence then, where a Symbol would be a warning at each of its samples.
+ */
 export function rowsToWire(rows: readonly Row[]): unknown[] {
   return rows.map(([name, type, offset, options]) => {
-    const row: unknown[] = [symbol(name), symbol(type), offset];
+    const row: unknown[] = [symbol(name), isTextType(type) ? type : symbol(type), offset];
     if (options !== undefined) row.push(symbolMap(options));
     return row;
   });
@@ -21,15 +25,21 @@ export function rowsToWire(rows: readonly Row[]): unknown[] {
 
 /**
  * The schema rows of a worker as they came over the wire, in the form that `parseRows` reads.
- * Types must be Symbols there, as in the original; names may be Symbols or Strings.
+ * Types must be Symbols there, as in the original, those of texts may be Strings as well; names may
+ * be Symbols or Strings.
  */
 export function rowsFromWire(rows: unknown): unknown {
   if (!Array.isArray(rows)) return rows;
   return rows.map((row: unknown) => {
     if (!Array.isArray(row)) return row;
     const [name, type, ...rest]: unknown[] = row;
-    return [plain(name), type instanceof RubySymbol ? type.name : null, ...rest.map(plain)];
+    return [plain(name), typeFromWire(type), ...rest.map(plain)];
   });
+}
+
+function typeFromWire(type: unknown): string | null {
+  if (type instanceof RubySymbol) return type.name;
+  return isTextType(type) ? type : null;
 }
 
 /** The status of a monitor, to be sent. Services are Strings, as in the original. */

@@ -10,11 +10,13 @@ import { plain } from "./bus/values.ts";
 import { defaultSocket } from "./directory.ts";
 import { startTimeOf } from "./holder.ts";
 import { type Logger, safely, silentLogger, stderrLogger } from "./log.ts";
-import { type MappingName, selectMapping } from "./mapping/index.ts";
+import { selectMapping } from "./mapping/index.ts";
+import type { MappingName } from "./mapping/name.ts";
 import type { Metric } from "./metric.ts";
 import { DifferentFileError, FLUSH_MS, Observer, type ObserverOptions } from "./observer.ts";
 import { Registry } from "./registry.ts";
-import { Schema, type SchemaDefinition } from "./schema.ts";
+import { type MetricName, Schema, type SchemaDefinition, type TextName } from "./schema.ts";
+import type { Text } from "./text.ts";
 import { checkSocketPath } from "./unix_socket.ts";
 import { rowsToWire, symbolMap, WIRE_VERSION } from "./wire.ts";
 
@@ -30,10 +32,10 @@ const RENEWAL_MS = 50;
 /** A timer of more fires at once. */
 const LONGEST_HEARTBEAT_MS = 0x7fffffff;
 
-export interface WorkerOptions<Name extends string = string> {
+export interface WorkerOptions<Name extends string = string, TextNames extends string = string> {
   /** The service this process belongs to. */
   name?: string | undefined;
-  registry: Registry<Name>;
+  registry: Registry<Name, TextNames>;
   /**
    * Path of the supervisor's socket; `UTILIZATION_SUPERVISOR` or the default folder's
    * `default.ipc` otherwise.
@@ -62,11 +64,11 @@ export interface WorkerOptions<Name extends string = string> {
  * was away. It never throws into the application, never keeps its process alive, and says one line
  * per change of state.
  */
-export class Worker<Name extends string = string> {
-  readonly registry: Registry<Name>;
+export class Worker<Name extends string = string, TextNames extends string = string> {
+  readonly registry: Registry<Name, TextNames>;
   /** Path of the supervisor's socket. */
   readonly socket: string;
-  readonly #options: WorkerOptions<Name>;
+  readonly #options: WorkerOptions<Name, TextNames>;
   readonly #log: Logger;
   #connection: Connection | null = null;
   /** The connection under which the supervisor knows us until the new one has registered. */
@@ -88,7 +90,7 @@ export class Worker<Name extends string = string> {
   #saidNoRoom = false;
 
   /** @throws {RangeError} when the interval of the heartbeat is none that a timer can have. */
-  constructor(options: WorkerOptions<Name>) {
+  constructor(options: WorkerOptions<Name, TextNames>) {
     const { heartbeatMs = HEARTBEAT_MS } = options;
     if (!(heartbeatMs === 0 || (heartbeatMs >= 1 && heartbeatMs <= LONGEST_HEARTBEAT_MS))) {
       throw new RangeError(
@@ -106,6 +108,11 @@ export class Worker<Name extends string = string> {
   /** The metrics by name. */
   get metrics(): { readonly [Key in Name]: Metric } {
     return this.registry.metrics;
+  }
+
+  /** The texts by name. */
+  get texts(): { readonly [Key in TextNames]: Text } {
+    return this.registry.texts;
   }
 
   /** The id that the supervisor knows this worker by; null while it does not. */
@@ -466,7 +473,7 @@ export interface ConnectOptions<Definition extends SchemaDefinition>
  */
 export function connect<const Definition extends SchemaDefinition>(
   options: ConnectOptions<Definition>,
-): Worker<keyof Definition & string> {
+): Worker<MetricName<Definition>, TextName<Definition>> {
   const { schema, ...rest } = options;
   const log = safely(options.log ?? stderrLogger);
   const registry = new Registry(Schema.build(schema), { log });

@@ -1,18 +1,10 @@
 import { LimitError, ProtocolError } from "./errors.ts";
+import type { FrameLimits } from "./limits.ts";
 import { decodeMessage, isMessageType, type Message } from "./messages.ts";
 import { MAX_NESTING, MAX_VALUES } from "./scan.ts";
 
 /** The longest payload of a frame. */
 export const MAX_FRAME_SIZE: number = 1024 * 1024;
-
-export interface FrameLimits {
-  /** Bytes in the payload of a frame (default 1 MiB). */
-  readonly frameSize?: number;
-  /** Arrays, maps and extensions in each other (default 32). */
-  readonly nesting?: number;
-  /** Values in a frame, each present in its bytes (default 131 072). */
-  readonly values?: number;
-}
 
 const NOTHING = new Uint8Array(0);
 

@@ -2,11 +2,12 @@ import { isAllowed } from "../libc.ts";
 import { loadDeno } from "./deno.ts";
 import { loadKoffi } from "./koffi.ts";
 import { loadMmapIo } from "./mmap_io.ts";
+import type { MappingName } from "./name.ts";
 import { nodeCalls } from "./node_calls.ts";
 import { OpenFile } from "./open_file.ts";
-import type { MappableFile, Mapper, MappingName, OpenOptions, Way } from "./types.ts";
+import type { MappableFile, Mapper, OpenOptions, Way } from "./types.ts";
 
-export type { FileStatus, MappableFile, MappingName, OpenOptions } from "./types.ts";
+export type { FileStatus, MappableFile, OpenOptions } from "./types.ts";
 
 /** Each loader throws an Error that says why it cannot be used here. */
 const LOADERS: Readonly<Record<Exclude<MappingName, "none">, () => Mapper>> = {

@@ -1,12 +1,6 @@
 import { getSystemErrorName } from "node:util";
-import type {
-  FileCalls,
-  FileStatus,
-  MappableFile,
-  MappingName,
-  OpenOptions,
-  Way,
-} from "./types.ts";
+import type { MappingName } from "./name.ts";
+import type { FileCalls, FileStatus, MappableFile, OpenOptions, Way } from "./types.ts";
 
 /** The longest piece that one call of `read` or `write` takes on every runtime is below 2 GiB. */
 const LONGEST_TRANSFER = 0x4000_0000;

@@ -1,7 +1,6 @@
 // What a file that can be mapped is, and what a runtime has to bring for it.
 
-/** The ways to map a file. `"none"` is positional file I/O, which every runtime has. */
-export type MappingName = "mmap-io" | "koffi" | "deno" | "none";
+import type { MappingName } from "./name.ts";
 
 /** What `fstat` says about an open file. */
 export interface FileStatus {
