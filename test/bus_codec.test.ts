@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import { decodeValues } from "../host/bus/decode.ts";
 import { encodeExtension, encodeValues } from "../host/bus/encode.ts";
 import { ProtocolError } from "../host/bus/errors.ts";
-import { type FrameLimits, FrameReader, MAX_FRAME_SIZE } from "../host/bus/frame_reader.ts";
+import { FrameReader, MAX_FRAME_SIZE } from "../host/bus/frame_reader.ts";
+import type { FrameLimits } from "../host/bus/limits.ts";
 import { encodeMessage, type Message, RETURN } from "../host/bus/messages.ts";
 import { ObjectReference, plain, RemoteException, RubyClass, symbol } from "../host/bus/values.ts";
 import {

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { truncateSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import type { MappingName } from "../host/mapping/index.ts";
 import { selectMapping } from "../host/mapping/index.ts";
+import type { MappingName } from "../host/mapping/name.ts";
 import { Scene } from "./support/scene.ts";
 import { until } from "./support/until.ts";
 

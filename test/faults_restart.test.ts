@@ -63,11 +63,16 @@ describe("supervisors that come and go", { concurrency: true }, () => {
       const { web, jobs } = await second.ask<Record<string, Record<string, number>>>("totals");
       return web?.requests_total === 222 && jobs?.requests_total === 115;
     }, "they count under the new supervisor");
-    // One line as it went, one as it came: not one for each try.
+    // One line as it went, one as it came: not one for each try. One more where the dying process
+    // took a connection with it that the system had made.
     for (const worker of workers) {
       assert.equal(worker.logged("Lost supervisor").length, 1);
       assert.equal(worker.logged("Registered with supervisor").length, 2);
-      assert.equal(worker.log.length, 3, worker.log.join("\n"));
+      const resets = worker
+        .logged("read ECONNRESET")
+        .filter((line) => line.includes("Cannot register")).length;
+      assert.ok(resets <= 1, worker.log.join("\n"));
+      assert.equal(worker.log.length - resets, 3, worker.log.join("\n"));
     }
   });
 

@@ -321,7 +321,7 @@ describe("results", () => {
     assert.equal(
       monitor.statusText({ totals: true, byWorker: true }),
       `{"type":"utilization_monitor","data":${data},"stalled":{"web":1},"totals":${data},` +
-        `"workers":[{"id":1,"processId":null,"service":"web","mapping":"unknown",` +
+        `"workers":[{"id":1,"slot":0,"processId":null,"service":"web","mapping":"unknown",` +
         `"stalledFor":2.5,"data":{"requests_total":0}}]}`,
     );
     assert.equal(JSON.stringify(monitor), data);

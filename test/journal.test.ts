@@ -13,12 +13,8 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Journal, journalPath } from "../host/journal.ts";
 import { JournalError, readJournal } from "../host/journal_file.ts";
-import {
-  type Change,
-  JOURNAL_FORMAT,
-  type JournalHeader,
-  type JournalState,
-} from "../host/journal_state.ts";
+import { JOURNAL_FORMAT, type JournalHeader } from "../host/journal_header.ts";
+import type { Change, JournalState } from "../host/journal_state.ts";
 import { temporaryFolder } from "./support/folder.ts";
 import { CollectingLogger } from "./support/log.ts";
 import { until } from "./support/until.ts";

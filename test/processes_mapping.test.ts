@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { statSync } from "node:fs";
 import { it } from "node:test";
 import { Worker as Thread } from "node:worker_threads";
-import type { MappingName } from "../host/mapping/index.ts";
+import type { MappingName } from "../host/mapping/name.ts";
 import { fixturePath } from "./support/child.ts";
 import { forced, loads } from "./support/mapping.ts";
 import { isDeno } from "./support/runtime.ts";

@@ -41,7 +41,7 @@ it("with() puts a field behind the others and the heartbeat, and moves neither",
   );
   assert.equal(larger.heartbeatOffset, 12);
   assert.equal(larger.field("b")?.aggregate, "max");
-  const first = larger.first(3);
+  const first = larger.within(17);
   assert.deepEqual([first.size, first.heartbeatOffset, first.field("b")], [17, 12, undefined]);
   assert.throws(() => larger.with("busy", "u8"), /Cannot build field "busy": the name is taken/);
   assert.throws(() => larger.with("c", "u7" as "u8"), /unknown type "u7"/);

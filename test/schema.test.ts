@@ -102,7 +102,7 @@ describe("Schema.build()", () => {
       "an unknown type",
       { a: "u63" },
       RangeError,
-      /^Cannot build field "a": unknown type "u63": not one of U8, S8, u16, .*, F64, u8, i8, i16, i32, i64$/,
+      /^Cannot build field "a": unknown type "u63": not one of U8, S8, u16, .*, F64, u8, i8, i16, i32, i64, str1 to str256$/,
     ],
     ["Ruby's name in the wrong case", { a: "s8" }, RangeError, /unknown type "s8"/],
     ["a type that is no string", { a: { type: 1 } }, TypeError, /the type is not a string: 1$/],
@@ -114,7 +114,7 @@ describe("Schema.build()", () => {
       "an unknown option",
       { a: { type: "u64", agregate: "max" } },
       TypeError,
-      /^Cannot build field "a": unknown option "agregate": not one of type, kind, aggregate, unit, help$/,
+      /^Cannot build field "a": unknown option "agregate": not one of type, kind, aggregate, unit, help, counter, histogram, le$/,
     ],
     ["a misspelt type", { a: { tpye: "u64" } }, TypeError, /unknown option "tpye"/],
     ["an offset", { a: { type: "u64", offset: 8 } }, TypeError, /unknown option "offset"/],
@@ -212,9 +212,12 @@ describe("parseRows()", () => {
     const schema = Schema.build({
       a_total: "u64",
       b: { type: "F32", aggregate: "last", unit: "s", help: "…" },
+      c_active: { type: "u32", counter: "a_total" },
+      d_bucket: { type: "u64", kind: "counter", histogram: "d", le: "+Inf" },
+      d_sum: { type: "f64", kind: "counter", histogram: "d" },
     });
     const rows = JSON.parse(JSON.stringify(schema.toRows()));
-    assert.deepEqual(parseRows(rows, 512), { fields: schema.fields, rejected: [] });
+    assert.deepEqual(parseRows(rows, 512), { fields: schema.fields, texts: [], rejected: [] });
   });
 
   it("has no answer where there is no schema", () => {
@@ -236,7 +239,16 @@ describe("parseRows()", () => {
     [["worker_count", "u64", 0], "worker_count", /reserved/],
     [["x\u0000y", "u64", 0], "x\ufffdy", /control character/],
     [["é".repeat(128), "u64", 0], `${"é".repeat(64)}…`, /256 bytes long/],
-    [["x", "i64", 0], "x", /unknown type "i64": not one of U8, .*, F64$/],
+    [["x", "i64", 0], "x", /unknown type "i64": not one of U8, .*, F64, str1 to str256$/],
+    [["x", "u64", 0, { histogram: "h" }], "x", /a part of a histogram is a counter/],
+    [["x_total", "u64", 0, { le: "1" }], "x_total", /the bound le is of no histogram: "1"$/],
+    [
+      ["x_total", "u64", 0, { histogram: "h", le: 1 }],
+      "x_total",
+      /the bound le is not a string: 1$/,
+    ],
+    [["x_total", "u64", 0, { histogram: "h", le: "a" }], "x_total", /le is no number .*: "a"$/],
+    [["x", "u64", 0, { counter: "a\nb" }], "x", /the counter contains control character/],
     [["x", null, 0], "x", /unknown type null: not one of/],
     [["x", "toString", 0], "x", /unknown type/],
     [["x", "u64", null], "x", /the offset is not a whole number of bytes: null$/],

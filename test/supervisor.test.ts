@@ -20,6 +20,7 @@ import { afterTest } from "./support/after_test.ts";
 import { ownFolder } from "./support/folder.ts";
 import { CollectingLogger } from "./support/log.ts";
 import { RawPeer } from "./support/raw_peer.ts";
+import { SCHEMA, Scene } from "./support/scene.ts";
 
 /** The frames of one recorded connection, without those that Ruby's collector sends by chance. */
 function capture(name: string): Frame[] {
@@ -230,6 +231,16 @@ describe("Supervisor with several monitors", () => {
     assert.deepEqual(Object.keys((list[1] as { data: object }).data), ["web"]);
     assert.match(supervisor.statusText(), /^\[\{"error":"RangeError: out of range"\},\{"type":/);
     worker.close();
+  });
+});
+
+describe("Supervisor.env", () => {
+  it("is all that a child needs to find it", async (t) => {
+    const scene = await Scene.supervised(t);
+    assert.deepEqual(scene.supervisor.env, { UTILIZATION_SUPERVISOR: scene.socket });
+    const child = scene.child("worker_process", scene.supervisor.env);
+    await child.ask("open", { name: "web", schema: SCHEMA });
+    await scene.sees(child);
   });
 });
 

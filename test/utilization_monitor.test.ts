@@ -380,8 +380,8 @@ describe("sample()", () => {
       monitor.statusText({ totals: true, byWorker: true }),
       `{"type":"utilization_monitor","data":{"web":{"requests_total":${exact},"worker_count":2}},` +
         `"stalled":{},"totals":{"web":{"requests_total":${exact},"worker_count":2}},"workers":[` +
-        `{"id":1,"processId":null,"service":"web","mapping":"unknown","stalledFor":null,"data":{"requests_total":${2n ** 64n - 1n}}},` +
-        `{"id":2,"processId":null,"service":"web","mapping":"unknown","stalledFor":null,"data":{"requests_total":${2n ** 64n - 2n}}}]}`,
+        `{"id":1,"slot":0,"processId":null,"service":"web","mapping":"unknown","stalledFor":null,"data":{"requests_total":${2n ** 64n - 1n}}},` +
+        `{"id":2,"slot":1,"processId":null,"service":"web","mapping":"unknown","stalledFor":null,"data":{"requests_total":${2n ** 64n - 2n}}}]}`,
     );
     await monitor.close();
   });

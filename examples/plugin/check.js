@@ -3,7 +3,7 @@
 
 import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
-import { TYPE_F64_LE, TYPE_U32_LE } from "../../dist/assembly/layout.js";
+import { TYPE_F64_LE, TYPE_U32_LE } from "../../build/layout.js";
 import * as message from "./build/message.js";
 import { CASES, REFUSED } from "./cases.js";
 import { encode } from "./encode.js";

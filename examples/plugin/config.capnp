@@ -14,8 +14,8 @@ const worker :Workerd.Worker = (
     (name = "examples/plugin/build/message.js", esModule = embed "build/message.js"),
     (name = "examples/plugin/build/rule.js", esModule = embed "build/rule.js"),
     (name = "examples/hosts/chromium/sums.js", esModule = embed "../hosts/chromium/sums.js"),
-    (name = "dist/host/field_type.js", esModule = embed "../../dist/host/field_type.js"),
-    (name = "dist/assembly/layout.js", esModule = embed "../../dist/assembly/layout.js"),
+    (name = "build/field_type.js", esModule = embed "../../build/field_type.js"),
+    (name = "build/layout.js", esModule = embed "../../build/layout.js"),
     (name = "build/core.wasm", wasm = embed "../../build/core.wasm"),
   ],
 );

@@ -3,7 +3,7 @@
 
 import { closeSync, openSync, readSync } from "node:fs";
 import { createServer, request as requestFrom } from "node:http";
-import { FIELD_TYPES } from "../../dist/host/field_type.js";
+import { FIELD_TYPES } from "../../build/field_type.js";
 import { SEGMENTS } from "./build/message.js";
 import { encode, setAge } from "./encode.js";
 

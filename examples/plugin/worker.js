@@ -2,7 +2,7 @@
 // by POST, answers with the part of the requests to turn away.
 
 import module from "../../build/core.wasm";
-import { FIELD_TYPES } from "../../dist/host/field_type.js";
+import { FIELD_TYPES } from "../../build/field_type.js";
 import { Sums } from "../hosts/chromium/sums.js";
 import * as message from "./build/message.js";
 import { shedFraction } from "./build/rule.js";

@@ -24,6 +24,6 @@ export function loadPromClient(name: PromClientName): PromClient {
     return tools(name) as PromClient;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
-    throw new Error(`not installed: npm run test:tools, with Node 22 or later`);
+    throw new Error("not installed: npm run test:tools");
   }
 }

@@ -21,6 +21,7 @@ import { measureRegistrations } from "./registrations.ts";
 import { formatMarkdown, formatReport } from "./report.ts";
 import { Results } from "./results.ts";
 import { measureSamples } from "./sample.ts";
+import { measureScrapes } from "./scrape.ts";
 import { FULL, QUICK } from "./settings.ts";
 import { measureSuperviseStart } from "./supervise_start.ts";
 import { measureUpdates } from "./update.ts";
@@ -63,6 +64,7 @@ async function measureAll(): Promise<void> {
   await measureBlockedWorker(folder, settings, results);
   await measureManyServices(folder, settings, results);
   await measureRegistered(folder, settings, results);
+  await measureScrapes(folder, settings, results);
   await measureInstrumentation(folder, settings, results);
   measureArtifact(results);
 

@@ -1,4 +1,5 @@
-import { type MappingName, selectMapping } from "../../host/mapping/index.ts";
+import { selectMapping } from "../../host/mapping/index.ts";
+import type { MappingName } from "../../host/mapping/name.ts";
 
 /** Why tests that need a mapping by nature are skipped: a blocked worker writes to no file. */
 export const unmapped: string | false =

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { RemoteError } from "../../host/bus/errors.ts";
 import { isSigned, sizeOf } from "../../host/field_type.ts";
-import type { MappingName } from "../../host/mapping/index.ts";
-import type { Value } from "../../host/sampler.ts";
+import type { MappingName } from "../../host/mapping/name.ts";
 import { UtilizationMonitor } from "../../host/utilization_monitor.ts";
+import type { Value } from "../../host/value.ts";
 import { CollectingLogger } from "./log.ts";
 import {
   type Content,

@@ -2,7 +2,8 @@ import { connect } from "node:net";
 import type { Handler } from "../../host/bus/bindings.ts";
 import { Connection } from "../../host/bus/connection.ts";
 import { symbol } from "../../host/bus/values.ts";
-import { type MappableFile, type MappingName, openFile } from "../../host/mapping/index.ts";
+import { type MappableFile, openFile } from "../../host/mapping/index.ts";
+import type { MappingName } from "../../host/mapping/name.ts";
 import { symbols } from "../bus_captures.ts";
 import { CollectingLogger } from "./log.ts";
 

@@ -9,9 +9,10 @@ import assert from "node:assert/strict";
 import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { RemoteError } from "../../host/bus/errors.ts";
-import type { Evidence, FileRange, ProcessTable } from "../../host/holder.ts";
+import type { Evidence } from "../../host/holder.ts";
 import { silentLogger } from "../../host/log.ts";
 import { Observer } from "../../host/observer.ts";
+import type { FileRange, ProcessTable } from "../../host/process_table.ts";
 import { Registry } from "../../host/registry.ts";
 import { Schema } from "../../host/schema.ts";
 import {

@@ -21,8 +21,8 @@ const FILES = new Set([
   "examples/hosts/chromium/page.js",
   "examples/hosts/chromium/sums.js",
   "examples/hosts/vectors.js",
-  "dist/assembly/layout.js",
-  "dist/host/field_type.js",
+  "build/layout.js",
+  "build/field_type.js",
   "build/core.wasm",
 ]);
 

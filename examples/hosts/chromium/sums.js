@@ -1,8 +1,8 @@
 // Sums a copy of a shared file by a description of it, with nothing but the core's raw exports:
 // the page uses it, and so does the plug-in in workerd (examples/plugin).
 
-import * as layout from "../../../dist/assembly/layout.js";
-import { FIELD_TYPES } from "../../../dist/host/field_type.js";
+import { FIELD_TYPES } from "../../../build/field_type.js";
+import * as layout from "../../../build/layout.js";
 
 /**
  * What a copy of the file does not say by itself: `FileDescriber` makes it.
