@@ -53,7 +53,7 @@ export class DepartedWorkers {
   keep(departed: Departed): void {
     this.#departed.add(departed);
     this.#options.left.add(departed);
-    departed.group.references++;
+    departed.group.departed++;
   }
 
   /** One that an earlier supervisor has retired. */
@@ -92,7 +92,7 @@ export class DepartedWorkers {
   #leave(departed: Departed): void {
     this.#departed.delete(departed);
     this.#options.left.delete(departed);
-    departed.group.references--;
+    departed.group.departed--;
     this.#options.services.release(departed.group);
   }
 

@@ -111,7 +111,7 @@ export class Departures {
   adopt({ key, segment, offset, holder }: Place, group: Group | null): void {
     const { core } = this.#allocator;
     core.checked(core.exports.detach(segment), "detach a segment");
-    if (group !== null) group.references++;
+    if (group !== null) group.detached++;
     const deadline = this.#allocator.now() + this.#leaseMs;
     const hasLooked = false;
     const detached = { key, segment, offset, group, holder, hasLooked, deadline };
@@ -222,7 +222,7 @@ export class Departures {
     this.#left.delete(detached);
     this.free(detached);
     if (group === null) return;
-    group.references--;
+    group.detached--;
     this.#services.release(group);
   }
 
@@ -344,7 +344,7 @@ export class Departures {
       this.free(detached, moment);
     } else {
       this.retire(detached, group, moment, this.#lastOffsetOf(detached, group));
-      group.references--;
+      group.detached--;
       this.#services.release(group);
     }
     this.#left.delete(detached);

@@ -156,10 +156,12 @@ export function restore(
   const { held, kept, bases } = state;
   const { core, segmentSize } = allocator;
   const groups = new Map<HeldSchema, Group>();
+  const declaring = new Set([...held.values()].map(({ schema }) => schema));
   const groupOf = (schema: HeldSchema): Group => {
     let group = groups.get(schema);
     if (group === undefined) {
-      group = services.group(schema.service, fieldsOf(schema.rows, segmentSize));
+      const fields = fieldsOf(schema.rows, segmentSize);
+      group = services.group(schema.service, fields, declaring.has(schema));
       group.schema = schema.number;
       groups.set(schema, group);
     }

@@ -8,10 +8,12 @@ import type { TextField } from "./text_field.ts";
 export interface ServiceField {
   readonly name: string;
   readonly accumulator: number;
-  /** The declaration that holds: the first explicit one, else the first. */
+  /** The one that holds: the first explicit one of the groups that declare it, else the first. */
   declaration: Field;
   /** How many groups have it. */
   groups: number;
+  /** How many of these declare it. Without any, what held last still does. */
+  declaring: number;
   /** Whether it has ever been a counter: then what is retired may be in it. */
   wasCounter: boolean;
   warned: boolean;
@@ -47,10 +49,14 @@ export class Group {
   readonly texts: readonly TextField[];
   readonly key: string;
   live = 0;
+  /** Segments of workers that are out of sight. */
+  detached = 0;
+  /** Workers whose counters are retired, and which may come back. */
+  departed = 0;
+  /** Whether its workers have a say in how fields are declared: those that may come back have none. */
+  declares = true;
   /** The number of its schema in the journal. */
   schema: number | null = null;
-  /** Everything else that needs the group: detached segments, and departed workers' rows. */
-  references = 0;
 
   constructor(index: number, service: Service, { fields, texts }: SegmentFields, key: string) {
     this.index = index;

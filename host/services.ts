@@ -136,25 +136,30 @@ export class Services {
    */
   recentGroup(serviceName: string, rows: unknown): Group | null {
     const group = this.#services.get(serviceName)?.recent ?? null;
-    return group !== null && rowsAre(rows, group) ? group : null;
+    return group?.declares === true && rowsAre(rows, group) ? group : null;
   }
 
-  /** The group of workers of `serviceName` with these fields. */
-  group(serviceName: string, { fields, texts }: SegmentFields): Group {
+  /** The group of workers of `serviceName` with these fields; `declares` as in a group. */
+  group(serviceName: string, { fields, texts }: SegmentFields, declares = true): Group {
     const key = JSON.stringify([serviceName, fields, texts]);
     const known = this.#groups.get(key);
     if (known !== undefined) {
       known.service.recent = known;
+      if (declares) this.#declareAgain(known);
       return known;
     }
     const service = this.#services.get(serviceName) ?? new Service(serviceName);
     const added: ServiceField[] = [];
-    for (const field of fields) added.push(this.#field(service, field));
+    for (const field of fields) added.push(this.#field(service, field, declares));
     const accumulators = new Map(added.map((field) => [field.name, field.accumulator]));
     const index = this.#allocator.compile(fields, ({ name }) => accumulators.get(name)!);
-    for (const field of added) field.groups++;
+    for (const field of added) {
+      field.groups++;
+      if (declares) field.declaring++;
+    }
     for (const { name } of texts) this.#addText(service, name);
     const group = new Group(index, service, { fields, texts }, key);
+    group.declares = declares;
     this.#groups.set(key, group);
     service.groups.add(group);
     service.recent = group;
@@ -185,7 +190,7 @@ export class Services {
   /** Puts back what the dead of an earlier supervisor had counted in one field. */
   restore(serviceName: string, declaration: Field, integer: bigint, float: number): void {
     const service = this.#services.get(serviceName) ?? new Service(serviceName);
-    const { accumulator } = this.#field(service, { ...declaration, kind: "counter" });
+    const { accumulator } = this.#field(service, { ...declaration, kind: "counter" }, false);
     const { core } = this.#allocator;
     const bank = core.checked(core.exports.retired(accumulator), "restore a total");
     core.bigint64[(bank + BANK_LOW) >>> 3] = integer;
@@ -199,7 +204,7 @@ export class Services {
     this.changed();
   }
 
-  #field(service: Service, declaration: Field): ServiceField {
+  #field(service: Service, declaration: Field, declares: boolean): ServiceField {
     const { core } = this.#allocator;
     const known = service.fields.get(declaration.name);
     if (known === undefined) {
@@ -209,17 +214,30 @@ export class Services {
       );
       const wasCounter = declaration.kind === "counter";
       const { name } = declaration;
-      const field = { name, accumulator, declaration, groups: 0, wasCounter, warned: false };
+      const field = {
+        name,
+        accumulator,
+        declaration,
+        groups: 0,
+        declaring: 0,
+        wasCounter,
+        warned: false,
+      };
       service.fields.set(declaration.name, field);
       this.#fieldCount++;
       return field;
     }
-    this.#reconcile(service, known, declaration);
+    if (declares) this.#reconcile(service, known, declaration);
     return known;
   }
 
   /** Schemas of one service may differ: an explicit declaration beats a default. */
   #reconcile(service: Service, field: ServiceField, offered: Field): void {
+    if (field.declaring === 0) {
+      this.#declare(field, offered);
+      field.warned = false;
+      return;
+    }
     const held = field.declaration;
     const same =
       held.kind === offered.kind &&
@@ -241,17 +259,45 @@ export class Services {
     this.changed();
   }
 
-  /** A declaration ends with the last group that made it: the others' holds again. */
-  #declareAnew(service: Service, field: ServiceField): void {
-    const offered: Field[] = [];
-    for (const { fields } of service.groups) {
-      const declaration = fields.find(({ name }) => name === field.name);
-      if (declaration !== undefined) offered.push(declaration);
+  /** A group that had no workers has one again. */
+  #declareAgain(group: Group): void {
+    if (group.declares) return;
+    group.declares = true;
+    const { service } = group;
+    for (const offered of group.fields) {
+      const field = service.fields.get(offered.name)!;
+      this.#reconcile(service, field, offered);
+      field.declaring++;
     }
-    const declaration = offered.find(isDeclared) ?? offered[0];
-    if (declaration === undefined || offered.includes(field.declaration)) return;
-    this.#declare(field, declaration);
-    field.warned = false;
+  }
+
+  /** A declaration ends with the last group that made it: the others' holds again. */
+  #declareNoMore(group: Group): void {
+    if (!group.declares) return;
+    group.declares = false;
+    const { service } = group;
+    const left = new Set<ServiceField>();
+    for (const { name } of group.fields) {
+      const field = service.fields.get(name)!;
+      field.declaring--;
+      if (field.declaring > 0) left.add(field);
+    }
+    if (left.size === 0) return;
+    const offered = new Map<ServiceField, Field>();
+    for (const { declares, fields } of service.groups) {
+      if (!declares) continue;
+      for (const declaration of fields) {
+        const field = service.fields.get(declaration.name)!;
+        const best = offered.get(field);
+        if (best === undefined || beats(declaration, best, field)) offered.set(field, declaration);
+      }
+    }
+    for (const field of left) {
+      const declaration = offered.get(field)!;
+      if (declaration === field.declaration) continue;
+      this.#declare(field, declaration);
+      field.warned = false;
+    }
   }
 
   /** How the core combines each field of a group now. */
@@ -278,9 +324,11 @@ export class Services {
     }
   }
 
-  /** Drops a group that nothing needs any more, and what only it needed. */
+  /** Drops a group that nothing needs any more, and what only it needed. Without workers it declares nothing. */
   release(group: Group): void {
-    if (group.live > 0 || group.references > 0 || this.#groups.get(group.key) !== group) return;
+    if (group.live + group.detached > 0 || this.#groups.get(group.key) !== group) return;
+    this.#declareNoMore(group);
+    if (group.departed > 0) return;
     const { core } = this.#allocator;
     const { service } = group;
     core.checked(core.exports.dissolve(group.index), "dissolve a group");
@@ -290,8 +338,7 @@ export class Services {
     for (const { name } of group.fields) {
       const field = service.fields.get(name)!;
       field.groups--;
-      if (field.groups > 0) this.#declareAnew(service, field);
-      else if (!field.wasCounter) this.#forget(service, field);
+      if (field.groups === 0 && !field.wasCounter) this.#forget(service, field);
     }
     for (const { name } of group.texts) this.#removeText(service, name);
     this.#forgetOldFields(service);
@@ -333,6 +380,12 @@ export class Services {
       if (this.#services.size <= limit) return;
     }
   }
+}
+
+/** Whether a declaration is to be preferred to another one: what holds already, then what is explicit. */
+function beats(declaration: Field, other: Field, { declaration: held }: ServiceField): boolean {
+  if (declaration === held || other === held) return declaration === held;
+  return isDeclared(declaration) && !isDeclared(other);
 }
 
 /** How the core combines the values of a field. */

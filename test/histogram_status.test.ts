@@ -8,7 +8,7 @@ import { Inspection } from "../host/inspection.ts";
 import { Registry } from "../host/registry.ts";
 import type { Status } from "../host/sample.ts";
 import { Schema } from "../host/schema.ts";
-import { Worker } from "../host/worker.ts";
+import { connect, Worker } from "../host/worker.ts";
 import { FakeSupervisor } from "./support/fake_supervisor.ts";
 import { dial, register, wireRows } from "./support/ruby_worker.ts";
 import { Scene } from "./support/scene.ts";
@@ -19,6 +19,7 @@ const SCHEMA = {
   requests_total: "u64",
   seconds: { type: "histogram", buckets: [1, 2], unit: "seconds" },
 } as const;
+const COUNTER = { type: "f64", kind: "counter", unit: "minutes" } as const;
 
 it("two processes are told as one, and a dead one in the totals", LIMIT, async (t) => {
   const scene = await Scene.supervised(t);
@@ -92,6 +93,23 @@ it("a histogram that is added while a worker is registered is seen", LIMIT, asyn
   );
   assert.equal(scene.monitor.detachedCount, 0);
   assert.equal(log.with("Registered with").length, 1);
+});
+
+it("counters of workers that have left make room for a histogram", LIMIT, async (t) => {
+  const scene = await Scene.supervised(t);
+  const { log, socket } = scene;
+  const former = connect({ name: "web", schema: { seconds_sum: COUNTER }, socket, log });
+  former.metrics.seconds_sum.increment(2);
+  await until(() => scene.monitor.totals().web?.seconds_sum === 2, "it has counted");
+  await former.close();
+  await until(() => scene.monitor.sample().web === undefined, "it has left");
+  const worker = await scene.registered({ name: "web", schema: SCHEMA });
+  await worker.ask("observe", { values: [0.5] });
+  // What was counted under the name stays in the total.
+  const { histograms, totals } = scene.monitor.status({ totals: true });
+  const { count, sum } = histograms!.web!.seconds!;
+  assert.deepEqual([count, sum, totals!.web!.seconds_sum], [1, 0.5, 2.5]);
+  assert.deepEqual(log.with("two ways"), []);
 });
 
 it("a supervisor that knows no histograms is given plain fields", LIMIT, async (t) => {

@@ -364,6 +364,35 @@ describe("sample()", () => {
     await monitor.close();
   });
 
+  it("forgets how a field was declared with its last worker, and keeps what was counted", async () => {
+    const opened = openMonitor(folder);
+    const { log, path } = opened;
+    let { monitor } = opened;
+    let id = 0;
+    /** What is told while one worker lives that has counted 7. */
+    const told = async (kind: string, unit: string): Promise<object> => {
+      const row = ["jobs", "U8", 0, { kind, unit }] as unknown as Row;
+      const worker = new FakeWorker(++id, { name: "web" }, [row], Uint8Array.of(7));
+      await monitor.register(worker);
+      const { jobs } = monitor.sample().web!;
+      const total = monitor.totals().web!.jobs;
+      const declared = monitor.fields().get("web")!.get("jobs")!;
+      monitor.unregister(worker);
+      return { jobs, total, kind: declared.kind, unit: declared.unit };
+    };
+    assert.deepEqual(await told("counter", "a"), { jobs: 7, total: 7, kind: "counter", unit: "a" });
+    const gauge = { jobs: 7, total: undefined, kind: "gauge" };
+    assert.deepEqual(await told("gauge", "b"), { ...gauge, unit: "b" });
+    const total = { jobs: 7, total: 14, kind: "counter" };
+    assert.deepEqual(await told("counter", "c"), { ...total, unit: "c" });
+    await monitor.close();
+    monitor = new UtilizationMonitor({ path, log });
+    assert.deepEqual(await told("gauge", "d"), { ...gauge, unit: "d" });
+    assert.deepEqual(await told("counter", "e"), { ...total, total: 21, unit: "e" });
+    assert.deepEqual(log.with("two ways"), []);
+    await monitor.close();
+  });
+
   it("gives exact integers beyond 2^64, as bigint and as text", async () => {
     const { monitor } = openMonitor(folder);
     await monitor.register(counting(1, 2n ** 64n - 1n));
