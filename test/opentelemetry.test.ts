@@ -11,7 +11,9 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import { exportMetrics } from "../host/opentelemetry/bridge.ts";
 import { unitCode } from "../host/opentelemetry/units.ts";
+import { metricsText, type PrometheusOptions } from "../host/prometheus.ts";
 import { Schema, type SchemaDefinition } from "../host/schema.ts";
+import { connect } from "../host/worker.ts";
 import { projectFile } from "./data.ts";
 import { afterTest } from "./support/after_test.ts";
 import { OtlpReceiver } from "./support/otlp.ts";
@@ -65,7 +67,7 @@ class ManualReader extends MetricReader {
 }
 
 /** The bridge on the monitor of a scene, and how often it has read. */
-function bridged({ monitor, supervisor, log }: Scene) {
+function bridged({ monitor, supervisor, log }: Scene, options: PrometheusOptions = {}) {
   const watch = { reads: 0, error: null as Error | null };
   const status = monitor.status.bind(monitor);
   monitor.status = ((options) => {
@@ -75,7 +77,7 @@ function bridged({ monitor, supervisor, log }: Scene) {
   }) as typeof monitor.status;
   const reader = new ManualReader();
   const meter = new MeterProvider({ readers: [reader] }).getMeter("test");
-  const metrics = exportMetrics(meter, { supervisor, monitors: [monitor], log });
+  const metrics = exportMetrics(meter, { supervisor, monitors: [monitor], log, ...options });
   return { reader, metrics, watch };
 }
 
@@ -219,6 +221,21 @@ describe("exportMetrics()", () => {
     const told = await reader.values();
     assert.equal(told["utilization_requests_total web"], 2 ** 64);
     assert.equal("utilization_load web" in told, false);
+  });
+
+  it("tells each worker, but not what it says of itself, which the SDK would never forget", async (t) => {
+    const scene = await Scene.supervised(t);
+    const { reader } = bridged(scene, { byWorker: true });
+    const schema = { requests_total: "u64", version: "str8" } as const;
+    const { socket, log } = scene;
+    const worker = connect({ name: "web", schema, socket, log });
+    scene.atEnd(() => worker.close());
+    worker.texts.version.set("1.2.3");
+    await until(() => scene.monitor.sample().web !== undefined, "it is registered");
+    assert.match(metricsText([scene.monitor], { byWorker: true }), /worker_info/);
+    const told = await reader.values();
+    assert.equal(told["utilization_worker_requests_total web 0"], 0);
+    assert.doesNotMatch(Object.keys(told).join(), /worker_info/);
   });
 
   it("logs an error once, harms no collection, and goes on", async (t) => {

@@ -41,8 +41,8 @@ interface Instrument {
  * Has a meter export what monitors know, from now on: counters are the totals, monotonic and
  * cumulative, gauges what is live. Services and fields that come later are in the first collection
  * after. A histogram is three counters, `_bucket` with the attribute `le`, `_sum` and `_count`, for
- * the API knows no observable histogram. Integers beyond 2^53 are rounded. Never throws into a
- * collection: what goes wrong is logged.
+ * the API knows no observable histogram. Texts are left out. Integers beyond 2^53 are rounded. Never
+ * throws into a collection: what goes wrong is logged.
  *
  * @throws {RangeError} when the namespace is none.
  *
@@ -63,6 +63,8 @@ class Bridge implements MetricsExport {
   readonly #meter: Meter;
   readonly #options: ExportOptions;
   readonly #log: Logger;
+  /** The family of texts. The SDK would repeat for ever, as a series each, whatever was said once. */
+  readonly #info: string;
   /** By kind and name. */
   readonly #instruments: Map<string, Instrument> = new Map();
   /** Those that the batch callback is registered with. */
@@ -80,9 +82,10 @@ class Bridge implements MetricsExport {
     const { namespace = DEFAULT_NAMESPACE } = options;
     checkNamespace(namespace);
     // Without a namespace, what is told of the monitors themselves has the default one, too.
-    const name = `${namespace || DEFAULT_NAMESPACE}_workers`;
+    const own = namespace || DEFAULT_NAMESPACE;
+    this.#info = `${own}_worker_info`;
     const description = "Workers of a service that live.";
-    this.#first = this.#instrument(name, true, description, undefined).observable;
+    this.#first = this.#instrument(`${own}_workers`, true, description, undefined).observable;
     this.#register();
     this.#first.addCallback(this.#begin);
   }
@@ -134,7 +137,9 @@ class Bridge implements MetricsExport {
 
   /** Also makes the instruments that are missing. */
   #read(): readonly MetricFamily[] {
-    const families = metricFamilies(this.#options.monitors, this.#options);
+    const families = metricFamilies(this.#options.monitors, this.#options).filter(
+      ({ name }) => name !== this.#info,
+    );
     for (const family of families) {
       for (const { suffix } of family.samples) this.#instrumentOf(family, suffix);
     }
