@@ -235,6 +235,24 @@ describe("metrics", () => {
     assert.match(text, /^a_b\{service="web"\} 1$/m);
   });
 
+  it("are of services or of workers, never of both under one name", () => {
+    const data = { web: { worker_jobs: 1, jobs: 2, worker_count: 1 } };
+    const conflicts: string[][] = [];
+    const text = render(
+      [
+        {
+          data,
+          totals: { web: { worker_count: 1 } },
+          workers: [{ slot: 0, service: "web", data: { worker_jobs: 1, jobs: 2 } }],
+        },
+      ],
+      { namespace: "app", onConflict: (...names) => conflicts.push(names) },
+    );
+    assert.deepEqual(conflicts, [["web", "jobs"]]);
+    assert.match(text, /^app_worker_jobs\{service="web"\} 1$/m);
+    assert.doesNotMatch(text, /^app_worker_jobs\{.*slot/m);
+  });
+
   it("tell the monitors apart where there are several", () => {
     const text = render([WEB, WEB]);
     assert.match(text, /^utilization_delay\{service="web",monitor="1"\} 0.25$/m);

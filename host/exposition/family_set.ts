@@ -2,6 +2,9 @@
 
 import type { MetricFamily, MetricSample, MetricType } from "./families.ts";
 
+/** Of whom a family of fields tells. */
+export type Whose = "service" | "worker";
+
 /** A family while samples are added to it. */
 export interface OpenFamily extends MetricFamily {
   readonly samples: MetricSample[];
@@ -17,27 +20,31 @@ const SUFFIXES: Readonly<Record<MetricType, readonly string[]>> = {
 
 export class FamilySet {
   readonly #families: Map<string, OpenFamily> = new Map();
-  readonly #own: Set<OpenFamily> = new Set();
+  /** Of those for all services. */
+  readonly #whose: Map<OpenFamily, Whose> = new Map();
   /** Of samples. */
   readonly #names: Set<string> = new Set();
 
   /** A family whose samples all come from who takes its name. */
   own(name: string, type: MetricType, help: string, unit: string | undefined): OpenFamily {
-    const family: OpenFamily = { name, type, help, unit, samples: [] };
-    this.#own.add(family);
-    return this.#add(family);
+    return this.#add({ name, type, help, unit, samples: [] });
   }
 
-  /** The family of this name, for all services; null where it is taken by another one. */
+  /** The family of this name, for all services or their workers; null where another one has it. */
   shared(
     name: string,
     type: MetricType,
+    whose: Whose,
     describe: () => Pick<MetricFamily, "help" | "unit">,
   ): OpenFamily | null {
     const known = this.#families.get(name);
-    if (known !== undefined) return known.type === type && !this.#own.has(known) ? known : null;
+    if (known !== undefined) {
+      return known.type === type && this.#whose.get(known) === whose ? known : null;
+    }
     if (SUFFIXES[type].some((suffix) => this.#names.has(name + suffix))) return null;
-    return this.#add({ name, type, ...describe(), samples: [] });
+    const family = this.#add({ name, type, ...describe(), samples: [] });
+    this.#whose.set(family, whose);
+    return family;
   }
 
   #add(family: OpenFamily): OpenFamily {

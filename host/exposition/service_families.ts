@@ -5,16 +5,13 @@ import { type HistogramParts, histogramsOf } from "../histogram_parts.ts";
 import type { Status } from "../sample.ts";
 import type { Value } from "../value.ts";
 import type { CollectOptions, MetricSample, MetricType } from "./families.ts";
-import type { FamilySet, OpenFamily } from "./family_set.ts";
+import type { FamilySet, OpenFamily, Whose } from "./family_set.ts";
 import { counterName, metricName } from "./names.ts";
 import { WORKER_COUNT } from "./own_families.ts";
 
 type Labels = MetricSample["labels"];
 type Fields = ReadonlyMap<string, Field>;
 type Values = Readonly<Record<string, Value>>;
-
-/** Of whom a metric tells. */
-type Whose = "service" | "worker";
 
 const GAUGE_HELP: Readonly<Record<Field["aggregate"], string>> = {
   sum: "Sum over the workers of a service.",
@@ -74,7 +71,7 @@ export class FieldFamilies {
     type: MetricType,
     describe: () => Pick<OpenFamily, "help" | "unit">,
   ): OpenFamily | null {
-    const family = this.#families.shared(name, type, describe);
+    const family = this.#families.shared(name, type, this.#whose, describe);
     if (family !== null && !this.#used.has(family)) {
       this.#used.add(family);
       return family;
