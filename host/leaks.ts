@@ -42,8 +42,15 @@ interface Watch {
   counted: Value;
   /** The lowest value of the last whole window; null while nothing is wrong. */
   leaking: number | null;
-  /** Whether the log says so. */
-  isTold: boolean;
+  /** Whom the log calls leaking for it; null where it calls nobody so. */
+  told: string | null;
+}
+
+/** The gauges of one worker. */
+interface Watches {
+  readonly pairs: readonly Pair[];
+  /** One a pair. */
+  readonly list: readonly Watch[];
 }
 
 export interface LeaksOptions {
@@ -66,7 +73,7 @@ export class Leaks {
    * By incarnation, or registration where there is none: a worker that registers anew between two
    * looks is known.
    */
-  #watches: Map<string | number, Watch[]> = new Map();
+  #watches: Map<string | number, Watches> = new Map();
   readonly #timer: ReturnType<typeof setInterval>;
   #lookedAt: number;
   /** At the last look. */
@@ -106,25 +113,23 @@ export class Leaks {
     // Who did not look does not know who was at rest in between.
     const isLate = now - this.#lookedAt > this.#lookMs * LATE_LOOKS;
     this.#lookedAt = now;
-    const watches = new Map<string | number, Watch[]>();
+    const watches = new Map<string | number, Watches>();
     let file: DataView | null = null;
     this.#isAnyLeaking = false;
     for (const registration of this.#live.values()) {
       const pairs = this.#pairsOf(registration.group);
       if (pairs.length === 0) continue;
       file ??= this.#view();
-      const known = this.#watchesOf(registration, pairs);
-      if (known === undefined) {
-        watches.set(keyOf(registration), begin(pairs, file, registration.offset, now));
-        continue;
-      }
-      watches.set(keyOf(registration), known);
+      const key = keyOf(registration);
+      const own = watchesOf(pairs, this.#watches.get(key), file, registration.offset, now);
+      watches.set(key, own);
       for (const [index, pair] of pairs.entries()) {
-        const watch = known[index]!;
+        const watch = own.list[index]!;
         this.#judge(registration, pair, watch, file, now, isLate);
         if (watch.leaking !== null) this.#isAnyLeaking = true;
       }
     }
+    for (const [key, left] of this.#watches) if (!watches.has(key)) this.#tellOfLeft(left);
     this.#watches = watches;
   }
 
@@ -133,13 +138,15 @@ export class Leaks {
     const registration = this.#live.get(id);
     if (registration === undefined) return;
     const pairs = this.#pairsOf(registration.group);
-    if (pairs.length === 0 || this.#watchesOf(registration, pairs) !== undefined) return;
+    const key = keyOf(registration);
+    const known = this.#watches.get(key);
+    if (pairs.length === 0 || known?.pairs === pairs) return;
     // Of this segment alone: without a mapping, a view is all of the file.
     const { file, segmentSize, now } = this.#allocator;
     const segment = new Uint8Array(segmentSize);
     file.read(segment, registration.offset);
     const view = new DataView(segment.buffer);
-    this.#watches.set(keyOf(registration), begin(pairs, view, 0, now()));
+    this.#watches.set(key, watchesOf(pairs, known, view, 0, now()));
   }
 
   /** The file as it is now. Not to be kept: it may grow. */
@@ -158,12 +165,6 @@ export class Leaks {
     return pairs;
   }
 
-  /** Undefined for a worker that is new, or has other fields than it had. */
-  #watchesOf(registration: Registration, pairs: readonly Pair[]): Watch[] | undefined {
-    const watches = this.#watches.get(keyOf(registration));
-    return watches?.length === pairs.length ? watches : undefined;
-  }
-
   #judge(
     registration: Registration,
     { gauge, counter }: Pair,
@@ -175,11 +176,12 @@ export class Leaks {
     const value = Number(valueAt(file, registration.offset, gauge));
     const counted = valueAt(file, registration.offset, counter);
     if (Number.isNaN(value)) return;
-    const isAtFloor = value <= watch.floor;
+    // Below 0 nothing is in flight: some decrement came twice.
+    const isAtFloor = value <= Math.max(watch.floor, 0);
     if (isAtFloor) {
-      watch.floor = value;
+      watch.floor = Math.min(watch.floor, value);
       watch.leaking = null;
-      if (watch.isTold) this.#tellOfEnd(registration, gauge, watch);
+      if (watch.told !== null) this.#tellOfEnd(watch.told, gauge, watch, value);
     } else if (isLate) {
       watch.leaking = null;
     } else {
@@ -188,7 +190,7 @@ export class Leaks {
       // Without a move nobody knows whether it is at rest: what was found holds.
       if (counted !== watch.counted) {
         watch.leaking = watch.lowest;
-        if (!watch.isTold) this.#tell(registration, gauge, counter, watch);
+        if (watch.told === null) this.#tell(registration, gauge, counter, watch);
       }
     }
     watch.since = now;
@@ -197,19 +199,26 @@ export class Leaks {
   }
 
   #tell(registration: Registration, gauge: Field, counter: Field, watch: Watch): void {
-    watch.isTold = true;
+    watch.told = nameOf(registration);
     const [name, other] = [gauge, counter].map((field) => printable(field.name));
     const time = Math.round(this.#windowMs / 1000);
     this.#log.warn(
-      `${nameOf(registration)} may leak: "${name}" was never below ${watch.leaking} for ${time} s, while "${other}" went on`,
+      `${watch.told} may leak: "${name}" was never below ${watch.leaking} for ${time} s, while "${other}" went on`,
     );
   }
 
-  #tellOfEnd(registration: Registration, { name }: Field, watch: Watch): void {
-    watch.isTold = false;
-    this.#log.info(
-      `${nameOf(registration)} does not leak: "${printable(name)}" is at ${watch.floor}`,
-    );
+  #tellOfEnd(who: string, { name }: Field, watch: Watch, value: number): void {
+    watch.told = null;
+    this.#log.info(`${who} does not leak: "${printable(name)}" is at ${value}`);
+  }
+
+  #tellOfLeft({ pairs, list }: Watches): void {
+    for (const [index, { told }] of list.entries()) {
+      if (told === null) continue;
+      this.#log.info(
+        `${told} leaks no more: it has left, "${printable(pairs[index]!.gauge.name)}" with it`,
+      );
+    }
   }
 
   /** How many workers of each service may leak, by field; services and fields without are left out. */
@@ -232,8 +241,10 @@ export class Leaks {
   leakingOf(registration: Registration): Record<string, number> | undefined {
     const pairs = this.#pairsOf(registration.group);
     if (pairs.length === 0) return undefined;
+    const watches = this.#watches.get(keyOf(registration));
+    if (watches?.pairs !== pairs) return undefined;
     let result: Record<string, number> | undefined;
-    for (const [index, { leaking }] of (this.#watchesOf(registration, pairs) ?? []).entries()) {
+    for (const [index, { leaking }] of watches.list.entries()) {
       if (leaking === null) continue;
       result ??= Object.create(null) as Record<string, number>;
       result[pairs[index]!.gauge.name] = leaking;
@@ -261,19 +272,37 @@ export function pairsIn(fields: readonly Field[]): Pair[] {
   });
 }
 
-function begin(pairs: readonly Pair[], file: DataView, segment: number, now: number): Watch[] {
-  return pairs.map(({ gauge, counter }) => {
-    const value = Number(valueAt(file, segment, gauge));
-    const nothing = Number.POSITIVE_INFINITY;
-    return {
-      floor: Number.isNaN(value) ? nothing : value,
-      since: now,
-      lowest: nothing,
-      counted: valueAt(file, segment, counter),
-      leaking: null,
-      isTold: false,
-    };
+/** What was known of a worker before it registered anew, perhaps with other fields, holds for the same gauges. */
+function watchesOf(
+  pairs: readonly Pair[],
+  known: Watches | undefined,
+  file: DataView,
+  segment: number,
+  now: number,
+): Watches {
+  if (known?.pairs === pairs) return known;
+  const list = pairs.map((pair) => {
+    const index = known?.pairs.findIndex((other) => isSame(pair, other)) ?? -1;
+    return known?.list[index] ?? begin(pair, file, segment, now);
   });
+  return { pairs, list };
+}
+
+function isSame(a: Pair, b: Pair): boolean {
+  return a.gauge.name === b.gauge.name && a.counter.name === b.counter.name;
+}
+
+function begin({ gauge, counter }: Pair, file: DataView, segment: number, now: number): Watch {
+  const value = Number(valueAt(file, segment, gauge));
+  const nothing = Number.POSITIVE_INFINITY;
+  return {
+    floor: Number.isNaN(value) ? nothing : value,
+    since: now,
+    lowest: nothing,
+    counted: valueAt(file, segment, counter),
+    leaking: null,
+    told: null,
+  };
 }
 
 function valueAt(file: DataView, segment: number, { type, offset }: Field): Value {

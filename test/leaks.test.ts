@@ -25,8 +25,13 @@ class ServingWorker extends FakeWorker {
   #total = 0;
   #active: number;
 
-  constructor(id: number, active = 0, state: Readonly<Record<string, unknown>> = {}) {
-    super(id, { name: "web", ...state }, ROWS, new Uint8Array(12));
+  constructor(
+    id: number,
+    active = 0,
+    state: Readonly<Record<string, unknown>> = {},
+    rows: readonly Row[] = ROWS,
+  ) {
+    super(id, { name: "web", ...state }, rows, new Uint8Array(32));
     this.#active = active;
     this.#encode();
   }
@@ -198,9 +203,40 @@ describe("a gauge of what is in flight", () => {
     scene.monitor.remove(again);
     assert.deepEqual([scene.leaking, scene.lowest], [{}, []]);
     scene.pass(2000);
+    assert.equal(
+      scene.log.with("leak").at(-1),
+      'info Worker 1 of service "web", pid ?, leaks no more: it has left, "requests_active" with it',
+    );
     const other = await scene.worker(3, 4, { incarnation: "abc" });
     scene.pass(2 * WINDOW_MS, () => other.serve(4));
     assert.deepEqual(scene.leaking, {});
+  });
+
+  it("is known of a worker that registers anew with another gauge", async (t) => {
+    const scene = new Clocked(t);
+    const worker = await scene.worker(1, 0, { incarnation: "abc" });
+    scene.pass(WINDOW_MS, () => worker.serve(4));
+    const rows = [["jobs_total", "u64", 24], ["jobs_active", "u32", 16], ...ROWS] as const;
+    const again = new ServingWorker(2, 4, { incarnation: "abc" }, rows);
+    await scene.monitor.register(again);
+    assert.deepEqual(scene.leaking, { web: { requests_active: 1 } });
+    scene.pass(1000, () => again.serve(1, 100));
+    assert.deepEqual(scene.lowest, [{ requests_active: 4 }]);
+    scene.pass(1000, () => again.serve(0));
+    assert.deepEqual(scene.leaking, {});
+    assert.equal(scene.log.with("leak").length, 2);
+  });
+
+  it("rests at 0 though it was below once", async (t) => {
+    const scene = new Clocked(t);
+    const rows = [ROWS[0]!, ["requests_active", "s32", 8]] as const;
+    const worker = new ServingWorker(1, 0, {}, rows);
+    await scene.monitor.register(worker);
+    scene.pass(1000, () => worker.serve(-1));
+    scene.pass(2 * WINDOW_MS, () => worker.serve(0));
+    assert.deepEqual(scene.leaking, {});
+    scene.pass(WINDOW_MS, () => worker.serve(1));
+    assert.deepEqual(scene.leaking, { web: { requests_active: 1 } });
   });
 
   it("is looked at every sixtieth of the window, from 1 s to 10 s", async (t) => {
