@@ -9,6 +9,7 @@ import {
   metricsText,
   preferredFormat,
 } from "../host/prometheus.ts";
+import { Schema } from "../host/schema.ts";
 import { Supervisor } from "../host/supervisor.ts";
 import { UtilizationMonitor } from "../host/utilization_monitor.ts";
 import { connect } from "../host/worker.ts";
@@ -17,6 +18,7 @@ import { temporaryFolder } from "./support/folder.ts";
 import { CollectingLogger } from "./support/log.ts";
 import { Scene } from "./support/scene.ts";
 import { until } from "./support/until.ts";
+import { FakeWorker } from "./support/workers.ts";
 
 const LIBRARIES: readonly PromClientName[] = ["prom-client", "@prometheus-io/client"];
 
@@ -37,6 +39,8 @@ async function makeScene(test: Parameters<typeof Scene.supervised>[0]): Promise<
   await scene.sums("web", "requests_total", 42);
   return scene;
 }
+
+const BYTES = new Uint8Array(64);
 
 /** The lines that contain one of the words. */
 function linesWith(text: string, ...words: string[]): string[] {
@@ -100,6 +104,41 @@ for (const name of LIBRARIES) {
         );
         assert.match(text, /\n# EOF\n$/);
       }
+    });
+
+    it("tells no family twice: of monitors that are added twice, or beside a gauge", async (t) => {
+      const { monitor, log } = await makeScene(t);
+      const schema = Schema.build({ jobs: "u32", jobs_total: "u64", requests: "u32" });
+      const rows = schema.toRows() as unknown as FakeWorker["rows"];
+      const worker = new FakeWorker(101, { name: "api" }, rows, BYTES);
+      await monitor.register(worker);
+      const { Registry, Counter } = library as PromClient;
+      const registry = new Registry<OpenMetricsContentType>();
+      new Counter({ name: "own_requests_total", help: "Own.", registers: [registry] });
+      const options = { log, namespace: "own" };
+      const removes = [1, 2].map(() => addMonitors(registry, [monitor], options));
+      const heads = async (): Promise<string[]> =>
+        (await registry.metrics())
+          .split("\n")
+          .filter((line) => /^# TYPE own_(req|jobs)/.test(line));
+      assert.deepEqual(await heads(), [
+        "# TYPE own_requests_total counter",
+        "# TYPE own_requests_active gauge",
+        "# TYPE own_jobs_total counter",
+        "# TYPE own_jobs gauge",
+        "# TYPE own_requests gauge",
+      ]);
+      registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+      for (let scrape = 0; scrape < 2; scrape++) {
+        assert.deepEqual(await heads(), [
+          "# TYPE own_requests counter",
+          "# TYPE own_requests_active gauge",
+          "# TYPE own_jobs_total unknown",
+          "# TYPE own_jobs gauge",
+        ]);
+      }
+      for (const remove of removes.reverse()) remove();
+      assert.equal((await heads()).length, 1);
     });
 
     it("is known to registries that are merged, and adds default labels", async (t) => {

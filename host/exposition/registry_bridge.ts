@@ -6,15 +6,19 @@ import type { MetricFamily } from "./families.ts";
 export interface PrometheusRegistry {
   /** All that it renders, however it is asked. */
   getMetricsAsArray(aggregator?: string): object[];
+  /** Says whether it renders OpenMetrics. */
+  readonly contentType: string;
   getSingleMetric(name: string): unknown;
 }
+
+type RegisteredType = MetricFamily["type"] | "unknown";
 
 /** What a registry reads of a metric. */
 interface RegisteredMetric {
   /** Written by the registry: in OpenMetrics it takes `_total` off a counter. */
   name: string;
   readonly help: string;
-  readonly type: MetricFamily["type"];
+  readonly type: RegisteredType;
   readonly aggregator: string;
   get(): Promise<object>;
   reset(): void;
@@ -52,9 +56,20 @@ export function addToRegistry(
   const listAll = (aggregator?: string): object[] => {
     const own = list.call(registry, aggregator);
     if (!isAdded || (aggregator ?? AGGREGATOR) !== AGGREGATOR) return own;
-    for (const { name, help, type } of read().values()) {
-      if (registry.getSingleMetric(name) !== undefined) onConflict(name);
-      else own.push(metricOf(name, help, type, read));
+    const families = read();
+    const taken = new Set(own.map((metric) => (metric as RegisteredMetric).name));
+    const isOpen = registry.contentType.startsWith("application/openmetrics-text");
+    // There a counter is a family without `_total`.
+    const familyOf = (name: string): string => (isOpen ? name.replace(/_total$/, "") : name);
+    if (isOpen) for (const name of [...taken]) taken.add(familyOf(name));
+    for (const { name, help, type } of families.values()) {
+      if (taken.has(name) || registry.getSingleMetric(name) !== undefined) {
+        onConflict(name);
+        continue;
+      }
+      const family = familyOf(name);
+      const isTaken = family !== name && (taken.has(family) || families.has(family));
+      own.push(metricOf(name, help, isTaken ? "unknown" : type, read));
     }
     return own;
   };
@@ -70,7 +85,7 @@ export function addToRegistry(
 function metricOf(
   name: string,
   help: string,
-  type: MetricFamily["type"],
+  type: RegisteredType,
   read: () => ReadonlyMap<string, MetricFamily>,
 ): RegisteredMetric {
   return {

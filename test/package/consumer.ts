@@ -287,6 +287,7 @@ function readAsMetrics(monitor: UtilizationMonitor, supervisor: Supervisor): voi
   assert.deepEqual([type, sample?.value], ["counter", 7n]);
   const registry: PrometheusRegistry = {
     getMetricsAsArray: () => [],
+    contentType: "",
     getSingleMetric: () => undefined,
   };
   const remove = addMonitors(registry, [monitor], options);
