@@ -20,13 +20,19 @@ export type QuantileName = keyof typeof QUANTILES;
 /**
  * The value that a part `q` (0 to 1) of all observations does not exceed, taking those of a bucket for
  * evenly spread between its bounds. The first bucket begins at 0; what is above all finite bounds is
- * told as the highest of them. Undefined where nothing was observed, or no bound is finite.
+ * told as the highest of them. Undefined where nothing was observed or, by a stranger's count, infinitely
+ * much; and where no bound is finite.
  *
  * @param buckets by bound, ascending.
  */
 export function quantile(q: number, buckets: readonly BucketCount[]): number | undefined {
   const total = countOf(buckets);
-  if (!(total > 0) || buckets[0]!.bound === Number.POSITIVE_INFINITY) return undefined;
+  if (
+    !(total > 0) ||
+    Number(total) === Number.POSITIVE_INFINITY ||
+    buckets[0]!.bound === Number.POSITIVE_INFINITY
+  )
+    return undefined;
   const rank = q * Number(total);
   let below = 0;
   let lower = 0;

@@ -347,6 +347,19 @@ describe("metrics", () => {
       ]);
     });
 
+    it("write bounds as Prometheus does, and have no sum where something is below 0", () => {
+      const [small, least] = [part("1e-07"), part("-1")];
+      const bounds = { a: small, b: least, wait_sum: schema.wait_sum! };
+      const counts = { a: 1n, b: 2n, wait_sum: 5, worker_count: 1 };
+      const told = samples({ schema: bounds, data: { web: counts }, totals: { web: counts } });
+      assert.deepEqual(told.slice(-4), [
+        'utilization_wait_bucket{service="web",le="-1"} 2',
+        'utilization_wait_bucket{service="web",le="1e-07"} 3',
+        'utilization_wait_bucket{service="web",le="+Inf"} 3',
+        'utilization_wait_count{service="web"} 3',
+      ]);
+    });
+
     it("go on without workers, without a sum, and without a bucket that is no count", () => {
       const { wait_sum, ...counts } = { ...values, "wait_bucket_0.5": -1n };
       const { wait_sum: sum, ...buckets } = schema as Record<string, SchemaDefinition[string]>;

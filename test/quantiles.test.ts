@@ -40,6 +40,7 @@ describe("quantile()", () => {
 
   it("takes bigints, and what a stranger writes", () => {
     assert.equal(quantile(0.5, bucketsOf({ 1: 2n ** 70n, 2: 2n ** 70n, Infinity: 0n })), 1);
+    assert.equal(quantile(0.5, bucketsOf({ 1: Number.POSITIVE_INFINITY, 2: 1 })), undefined);
     assert.equal(quantile(0.5, bucketsOf({ 1: -4, 2: 8, Infinity: 0 })), 1.25);
     assert.equal(
       quantile(0.5, [

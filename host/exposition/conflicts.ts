@@ -13,6 +13,6 @@ export class Conflicts {
     const name = JSON.stringify(names);
     if (this.#names.has(name) || this.#names.size >= MOST_CONFLICTS) return;
     this.#names.add(name);
-    log.warn(`Left ${name} out of the metrics: the name is taken by another field`);
+    log.warn(`Left ${name} out of the metrics: the name is taken, or none for metrics`);
   }
 }

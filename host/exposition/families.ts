@@ -52,7 +52,10 @@ export interface CollectOptions {
   readonly limitsReached?: Readonly<Record<string, number>> | undefined;
   /** How often workers were started again, by service. */
   readonly restarts?: Readonly<Record<string, number>> | undefined;
-  /** A field cannot be told: its name is taken by another one, or by a metric of our own. */
+  /**
+   * A field cannot be told: its name is taken by another one, or by a metric of our own; or a text
+   * cannot be a label by it.
+   */
   readonly onConflict?: ((service: string, field: string) => void) | undefined;
 }
 

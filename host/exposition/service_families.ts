@@ -1,6 +1,7 @@
 // The fields of services as metrics: of a service as a whole, and of each worker.
 
 import type { Field } from "../field.ts";
+import { boundText } from "../histogram_definition.ts";
 import { type HistogramParts, histogramsOf } from "../histogram_parts.ts";
 import type { Status } from "../sample.ts";
 import type { Value } from "../value.ts";
@@ -25,6 +26,13 @@ const WORKER_HELP = "Of one worker.";
 
 const NO_FIELDS: Fields = new Map();
 
+interface OpenHistogram {
+  readonly family: OpenFamily;
+  readonly parts: HistogramParts;
+  /** The bounds as text. */
+  readonly bounds: readonly string[];
+}
+
 /** The metrics of one service, or of each of its workers: which field is told where. */
 export class FieldFamilies {
   readonly #families: FamilySet;
@@ -32,7 +40,7 @@ export class FieldFamilies {
   readonly #whose: Whose;
   readonly #fields: Fields;
   readonly #onConflict: (field: string) => void;
-  readonly #histograms: { readonly parts: HistogramParts; readonly family: OpenFamily }[] = [];
+  readonly #histograms: OpenHistogram[] = [];
   /** By field; null for what is told elsewhere, or not at all. */
   readonly #byField: Map<string, OpenFamily | null> = new Map();
   /** Two fields of one service may end up with one name. */
@@ -62,7 +70,8 @@ export class FieldFamilies {
       help: help ?? byDefault,
       unit,
     }));
-    if (family !== null) this.#histograms.push({ parts, family });
+    if (family === null) return;
+    this.#histograms.push({ family, parts, bounds: buckets.map(({ bound }) => boundText(bound)) });
   }
 
   #take(
@@ -103,9 +112,10 @@ export class FieldFamilies {
   }
 
   tellHistograms(labels: Labels, values: Values): void {
-    for (const { parts, family } of this.#histograms) {
-      if (parts.buckets.some(({ fields }) => fields.some((field) => field in values))) {
-        tellHistogram(family.samples, parts, labels, values);
+    for (const histogram of this.#histograms) {
+      const { buckets } = histogram.parts;
+      if (buckets.some(({ fields }) => fields.some((field) => field in values))) {
+        tellHistogram(histogram, labels, values);
       }
     }
   }
@@ -113,22 +123,23 @@ export class FieldFamilies {
 
 /** The buckets of a segment count what is between two bounds; those of a metric, all below one. */
 function tellHistogram(
-  samples: MetricSample[],
-  { buckets, sum }: HistogramParts,
+  { family: { samples }, parts: { buckets, sum }, bounds }: OpenHistogram,
   labels: Labels,
   values: Values,
 ): void {
   let count: Value = 0;
-  for (const { bound, fields } of buckets) {
+  for (const [index, { bound, fields }] of buckets.entries()) {
     for (const field of fields) {
       const value = values[field];
       if (value !== undefined && isCount(value)) count = plus(count, value);
     }
     if (bound === Number.POSITIVE_INFINITY) break;
-    samples.push({ suffix: "_bucket", labels: { ...labels, le: String(bound) }, value: count });
+    samples.push({ suffix: "_bucket", labels: { ...labels, le: bounds[index]! }, value: count });
   }
   samples.push({ suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: count });
-  const total = sum === null ? undefined : values[sum];
+  // A sum to which something below 0 belongs is no counter: OpenMetrics wants none then.
+  const hasSum = sum !== null && buckets[0]!.bound >= 0;
+  const total = hasSum ? values[sum] : undefined;
   if (total !== undefined && isCount(total)) samples.push({ suffix: "_sum", labels, value: total });
   samples.push({ suffix: "_count", labels, value: count });
 }
