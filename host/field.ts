@@ -211,7 +211,7 @@ export function shown(value: unknown): string {
 }
 
 /** What moves a terminal's cursor, ends a line, or turns the direction in which it is read. */
-export const CONTROLS: RegExp = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+export const CONTROLS: RegExp = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu;
 
 /** Foreign text for a log line: on one line, and not long. */
 export function printable(text: string): string {

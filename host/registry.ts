@@ -2,7 +2,11 @@ import { randomBytes } from "node:crypto";
 import { Cells } from "./cells.ts";
 import { type Field, makeField } from "./field.ts";
 import { Histogram } from "./histogram.ts";
-import type { HistogramDefinition, HistogramOptions } from "./histogram_definition.ts";
+import {
+  type HistogramDefinition,
+  type HistogramOptions,
+  histogramFields,
+} from "./histogram_definition.ts";
 import { histogramsOf } from "./histogram_parts.ts";
 import { type Logger, stderrLogger } from "./log.ts";
 import type { Metric } from "./metric.ts";
@@ -99,12 +103,14 @@ export class Registry<Name extends string = string, TextName extends string = st
    * The histogram of this name. One that the schema does not have is added, behind all fields: it
    * counts at once, and is seen by the supervisor when the worker has registered anew.
    *
-   * Throws a TypeError or RangeError for buckets that are none, or others than the histogram has; and
-   * for a name that is none or is taken.
+   * Throws a TypeError or RangeError for options or buckets that are none, or others than the histogram
+   * has; and for a name that is none or is taken.
    */
-  histogram(name: string, options: HistogramOptions = {}): Histogram {
+  histogram(name: string, options?: HistogramOptions): Histogram {
     const known = this.#histograms.get(name);
-    if (known === undefined) return this.addHistogram(name, options);
+    if (known === undefined) return this.addHistogram(name, options ?? {});
+    if (options === undefined) return known;
+    histogramFields(name, options);
     const { buckets = known.buckets } = options;
     if (String(buckets) !== String(known.buckets)) {
       throw new RangeError(

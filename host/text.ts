@@ -7,7 +7,8 @@ import { LONGEST_TEXT, type TextField, textSizeOf } from "./text_field.ts";
 const ATTEMPTS = 5;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// As in a log line, a mark of the byte order is a character.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const scratch = new Uint8Array(LONGEST_TEXT);
 
 /**

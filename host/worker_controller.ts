@@ -43,7 +43,8 @@ const LONGEST_NAME = 255;
 export function serviceName({ name }: WorkerController["state"]): string {
   if (name === undefined || name === null || name === false) return "unknown";
   const text = typeof name === "string" ? name : exactJson(name);
-  return text.slice(0, LONGEST_NAME);
+  // Half a character would be another one in everything that is UTF-8.
+  return text.slice(0, LONGEST_NAME).toWellFormed();
 }
 
 /** A string of the state, or null. */

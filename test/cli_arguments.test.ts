@@ -72,6 +72,7 @@ describe("printable()", () => {
     assert.equal(printable("a\n  b\u001b[31mc\u009b"), "a | b\u{fffd}[31mc\u{fffd}");
     // What would turn the direction in which a line is read.
     assert.equal(printable("web\u202egnp.exe"), "web\u{fffd}gnp.exe");
+    assert.equal(printable("\u061ca\u200eb\u200fc\u2066"), "\u{fffd}a\u{fffd}b\u{fffd}c\u{fffd}");
   });
 });
 

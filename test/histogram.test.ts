@@ -187,6 +187,10 @@ describe("Registry.histogram()", () => {
       () => registry.histogram("seconds", { buckets: [0.1, 2] }),
       /Cannot use histogram "seconds" with buckets 0.1,2: it has 0.1,1/,
     );
+    assert.throws(
+      () => registry.histogram("seconds", { bucket: [0.1, 1] } as object),
+      /Cannot build histogram "seconds": unknown option "bucket"/,
+    );
     const { registry: http } = makeRegistry({ http_seconds: SMALL });
     assert.equal(http.namespace("http").histogram("seconds"), http.histogram("http_seconds"));
     const again = new Registry(Schema.fromRows(registry.schema.toRows()));

@@ -254,6 +254,8 @@ describe("Text", () => {
       [[0xff, 97, 0xc3], "\ufffda\ufffd"],
       [[0x1b, 0x5b, 0x41], "\ufffd[A"],
       [[0xe2, 0x80, 0xae], "\ufffd"],
+      [[0xe2, 0x80, 0x8f], "\ufffd"],
+      [[0xef, 0xbb, 0xbf], "\ufeff"],
       [[0xc2, 0x9b, 10], "\ufffd\ufffd"],
     ] as const) {
       assert.equal(readText(Uint8Array.from([1, ...bytes, 2]), 1, 3), expected);

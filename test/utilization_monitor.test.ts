@@ -393,6 +393,14 @@ describe("sample()", () => {
     await monitor.close();
   });
 
+  it("cuts names of services to 255, and no character in two", async () => {
+    const { monitor } = openMonitor(folder);
+    const name = "a".repeat(254);
+    await monitor.register(counting(1, 1n, { name: `${name}\u{1f600}` }));
+    assert.deepEqual(Object.keys(monitor.sample()), [`${name}\ufffd`]);
+    await monitor.close();
+  });
+
   it("gives exact integers beyond 2^64, as bigint and as text", async () => {
     const { monitor } = openMonitor(folder);
     await monitor.register(counting(1, 2n ** 64n - 1n));
