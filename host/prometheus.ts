@@ -6,12 +6,8 @@
  */
 
 import { Conflicts } from "./exposition/conflicts.ts";
-import {
-  type CollectOptions,
-  collectFamilies,
-  type MetricFamily,
-  sourceOf,
-} from "./exposition/families.ts";
+import { type CollectOptions, collectFamilies, sourceOf } from "./exposition/families.ts";
+import type { MetricFamily } from "./exposition/family.ts";
 import { checkNamespace } from "./exposition/names.ts";
 import { addToRegistry, type PrometheusRegistry } from "./exposition/registry_bridge.ts";
 import { formatFamilies, type MetricsFormat } from "./exposition/text.ts";
@@ -19,7 +15,7 @@ import { budgeted, type Logger, stderrLogger } from "./log.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { UtilizationMonitor } from "./utilization_monitor.ts";
 
-export type { MetricFamily, MetricSample, MetricType } from "./exposition/families.ts";
+export type { MetricFamily, MetricSample, MetricType } from "./exposition/family.ts";
 export type { PrometheusRegistry } from "./exposition/registry_bridge.ts";
 export type { MetricsFormat } from "./exposition/text.ts";
 export { CONTENT_TYPES, preferredFormat } from "./http/negotiation.ts";

@@ -5,33 +5,11 @@ import type { Field } from "../field.ts";
 import type { Status } from "../sample.ts";
 import type { MonitorStatistics } from "../statistics.ts";
 import type { UtilizationMonitor } from "../utilization_monitor.ts";
+import type { MetricFamily, OnConflict } from "./family.ts";
 import { FamilySet } from "./family_set.ts";
 import { checkNamespace, DEFAULT_NAMESPACE } from "./names.ts";
 import { OwnFamilies } from "./own_families.ts";
 import { ServiceFamilies } from "./service_families.ts";
-
-export type MetricType = "counter" | "gauge" | "histogram" | "summary";
-
-/** All samples of one metric. */
-export interface MetricFamily {
-  /** A counter's ends in `_total`; a histogram's and a summary's have no suffix. */
-  readonly name: string;
-  readonly type: MetricType;
-  readonly help: string;
-  /** As it was declared; the name need not end with it. */
-  readonly unit: string | undefined;
-  /** Of a histogram, the buckets are cumulative, and `+Inf` and the count are equal. */
-  readonly samples: readonly MetricSample[];
-}
-
-export interface MetricSample {
-  /** What is added to the name of the family. */
-  readonly suffix: "" | "_bucket" | "_sum" | "_count";
-  /** `le` of a bucket included. Samples with the same labels may share one object. */
-  readonly labels: Readonly<Record<string, string>>;
-  /** A counter's is finite and not negative. Integers may have any number of digits. */
-  readonly value: number | bigint;
-}
 
 /** What one monitor has to tell, of one moment. */
 export interface MetricSource {
@@ -52,11 +30,7 @@ export interface CollectOptions {
   readonly limitsReached?: Readonly<Record<string, number>> | undefined;
   /** How often workers were started again, by service. */
   readonly restarts?: Readonly<Record<string, number>> | undefined;
-  /**
-   * A field cannot be told: its name is taken by another one, or by a metric of our own; or a text
-   * cannot be a label by it.
-   */
-  readonly onConflict?: ((service: string, field: string) => void) | undefined;
+  readonly onConflict?: OnConflict | undefined;
 }
 
 /** Reads a monitor now. */

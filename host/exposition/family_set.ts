@@ -1,6 +1,6 @@
 // The families of one scrape. No two have a sample of the same name.
 
-import type { MetricFamily, MetricSample, MetricType } from "./families.ts";
+import type { MetricFamily, MetricSample, MetricType } from "./family.ts";
 
 /** Of whom a family of fields tells. */
 export type Whose = "service" | "worker";

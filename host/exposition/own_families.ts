@@ -3,7 +3,7 @@
 import type { Status } from "../sample.ts";
 import type { MonitorStatistics } from "../statistics.ts";
 import { VERSION } from "../version.ts";
-import type { CollectOptions, MetricSample, MetricType } from "./families.ts";
+import type { MetricSample, MetricType, OnConflict } from "./family.ts";
 import type { FamilySet, OpenFamily } from "./family_set.ts";
 import { labelName } from "./names.ts";
 
@@ -81,11 +81,7 @@ export class OwnFamilies {
   }
 
   /** Workers that say something of themselves, where they are told one by one. */
-  tellWorkers(
-    { workers = [] }: Status,
-    more: Labels,
-    onConflict: CollectOptions["onConflict"],
-  ): void {
+  tellWorkers({ workers = [] }: Status, more: Labels, onConflict: OnConflict | undefined): void {
     for (const { service, slot, text } of workers) {
       if (text === undefined) continue;
       const labels: Record<string, string> = { service, slot: String(slot), ...more };

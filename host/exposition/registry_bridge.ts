@@ -1,6 +1,6 @@
 // Our families in a registry of `prom-client` or `@prometheus-io/client`, beside the metrics of its own.
 
-import type { MetricFamily } from "./families.ts";
+import type { MetricFamily } from "./family.ts";
 
 /** What is used of a registry: in both libraries the same. */
 export interface PrometheusRegistry {

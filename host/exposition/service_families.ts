@@ -5,7 +5,7 @@ import { boundText } from "../histogram_definition.ts";
 import { type HistogramParts, histogramsOf } from "../histogram_parts.ts";
 import type { Status } from "../sample.ts";
 import type { Value } from "../value.ts";
-import type { CollectOptions, MetricSample, MetricType } from "./families.ts";
+import type { MetricSample, MetricType, OnConflict } from "./family.ts";
 import type { FamilySet, OpenFamily, Whose } from "./family_set.ts";
 import { counterName, metricName } from "./names.ts";
 import { WORKER_COUNT } from "./own_families.ts";
@@ -157,7 +157,7 @@ function plus(a: Value, b: Value): Value {
 export interface ServiceFamiliesOptions {
   /** Labels besides those of the service. */
   readonly more: Labels;
-  readonly onConflict: CollectOptions["onConflict"];
+  readonly onConflict: OnConflict | undefined;
 }
 
 /** The services of one monitor. */

@@ -1,6 +1,6 @@
 // Families as text: of the format 0.0.4, and of OpenMetrics 1.0.
 
-import type { MetricFamily, MetricSample } from "./families.ts";
+import type { MetricFamily, MetricSample } from "./family.ts";
 
 export type MetricsFormat = "text" | "openmetrics";
 
