@@ -89,8 +89,9 @@ export class Text {
 }
 
 /**
- * The text at `offset`, which another process may be writing; empty where there is none. What is no
- * UTF-8, and what would move a terminal's cursor or turn a line around, is U+FFFD.
+ * The text at `offset`, which another process may be writing; empty where there is none, and where it
+ * changes faster than it can be copied. What is no UTF-8, and what would move a terminal's cursor or
+ * turn a line around, is U+FFFD.
  */
 export function readText(bytes: Uint8Array, offset: number, size: number): string {
   let copy = new Uint8Array(0);
@@ -100,9 +101,13 @@ export function readText(bytes: Uint8Array, offset: number, size: number): strin
     if (bytes[offset] === 0) return "";
     const before = copy;
     copy = bytes.slice(offset, offset + size);
-    if (Buffer.compare(copy, before) === 0) break;
+    if (Buffer.compare(copy, before) === 0) return decoded(copy);
   }
-  const end = copy.indexOf(0);
-  const text = decoder.decode(end === -1 ? copy : copy.subarray(0, end));
+  return "";
+}
+
+function decoded(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  const text = decoder.decode(end === -1 ? bytes : bytes.subarray(0, end));
   return text.replaceAll(CONTROLS, "\ufffd");
 }
