@@ -100,6 +100,8 @@ it("counters of workers that have left make room for a histogram", LIMIT, async 
   const { log, socket } = scene;
   const former = connect({ name: "web", schema: { seconds_sum: COUNTER }, socket, log });
   former.metrics.seconds_sum.increment(2);
+  // Known on either side: else it cannot say goodbye, and may come back.
+  await until(() => former.id !== null, "it is registered");
   await until(() => scene.monitor.totals().web?.seconds_sum === 2, "it has counted");
   await former.close();
   await until(() => scene.monitor.sample().web === undefined, "it has left");
