@@ -61,6 +61,7 @@ it("a worker of another user is told what keeps it out", {
     /^User 23456 may not connect to .* of user 0, mode 0600$/,
     /--group/,
   );
+  report.says("warning", "journal", /^User 23456 may not read it$/, /the user of the supervisor/);
   assert.equal(
     report.findings.some(({ check }) => check === "supervisor"),
     false,

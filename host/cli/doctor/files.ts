@@ -127,6 +127,12 @@ function checkJournal(findings: Findings, { file, isLive }: Place): void {
     journal = readJournal(file, { ownOnly: !isLive });
   } catch (error) {
     if (!(error instanceof JournalError)) throw error;
+    const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+    if (code === "EACCES" || code === "EPERM") {
+      const message = `User ${process.geteuid?.()} may not read it`;
+      findings.warning("journal", message, "doctor as the user of the supervisor");
+      return;
+    }
     const fix = `mv ${word(journalPath(file))} to another place: a new supervisor begins anew`;
     findings.error("journal", error.message, fix);
     return;
