@@ -131,9 +131,11 @@ export class Departures {
     const { key, segment, holder } = place;
     const { core, sampler } = this.#allocator;
     sampler.stageSegment(group.index, from);
-    core.checked(core.exports.retire(group.index, 1), "retire a worker");
+    const aggregates = this.#services.retiredAs(group);
+    this.#services.withAggregates(group, aggregates, () => {
+      core.checked(core.exports.retire(group.index, 1), "retire a worker");
+    });
     const isKept = !isProcessGone(holder, this.#processes);
-    const aggregates = this.#services.aggregates(group);
     if (this.#journal !== null) {
       // Before the segment can be another worker's: killed here, the next supervisor retires it.
       const counters = this.#stagedCounters(group, aggregates);

@@ -14,7 +14,7 @@ export interface ServiceField {
   groups: number;
   /** How many of these declare it. Without any, what held last still does. */
   declaring: number;
-  /** Whether it has ever been a counter: then what is retired may be in it. */
+  /** Whether it was a counter to any worker: then what is retired may be in it. */
   wasCounter: boolean;
   warned: boolean;
 }

@@ -227,6 +227,7 @@ export class Services {
       this.#fieldCount++;
       return field;
     }
+    known.wasCounter ||= declaration.kind === "counter";
     if (declares) this.#reconcile(service, known, declaration);
     return known;
   }
@@ -254,7 +255,6 @@ export class Services {
 
   #declare(field: ServiceField, declaration: Field): void {
     field.declaration = declaration;
-    field.wasCounter ||= declaration.kind === "counter";
     this.#allocator.core.exports.define(field.accumulator, aggregateCode(declaration));
     this.changed();
   }
@@ -301,16 +301,25 @@ export class Services {
   }
 
   /** How the core combines each field of a group now. */
-  aggregates(group: Group): number[] {
+  #aggregates(group: Group): number[] {
     return group.fields.map(({ name }) =>
       aggregateCode(group.service.fields.get(name)!.declaration),
     );
   }
 
-  /** Runs `action` with the fields of a group combined as they once were. */
+  /**
+   * How the fields of a group are retired: as counters, too, what its own workers count, whatever the
+   * service takes it for now. It is there when the field is a counter again.
+   */
+  retiredAs(group: Group): number[] {
+    const now = this.#aggregates(group);
+    return group.fields.map(({ kind }, index) => (kind === "counter" ? COUNTER : now[index]!));
+  }
+
+  /** Runs `action` with the fields of a group combined in another way than now. */
   withAggregates(group: Group, aggregates: readonly number[], action: () => void): void {
     const { exports } = this.#allocator.core;
-    const now = this.aggregates(group);
+    const now = this.#aggregates(group);
     const define = (codes: readonly number[]): void => {
       group.fields.forEach(({ name }, index) => {
         exports.define(group.service.fields.get(name)!.accumulator, codes[index]!);

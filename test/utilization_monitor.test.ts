@@ -393,6 +393,36 @@ describe("sample()", () => {
     await monitor.close();
   });
 
+  it("keeps what a worker counted while others take the field for a gauge", async () => {
+    const opened = openMonitor(folder);
+    const { log, path } = opened;
+    let { monitor } = opened;
+    let id = 0;
+    const enter = async (kind: "counter" | "gauge", count: number): Promise<FakeWorker> => {
+      const row = ["x", "U8", 0, { kind }] as unknown as Row;
+      const worker = new FakeWorker(++id, { name: "web" }, [row], Uint8Array.of(count));
+      await monitor.register(worker);
+      return worker;
+    };
+    const pass = async (count: number): Promise<void> => {
+      monitor.unregister(await enter("counter", count));
+    };
+    const gauge = await enter("gauge", 50);
+    await pass(100);
+    await pass(5);
+    assert.equal(monitor.totals().web!.x, undefined);
+    monitor.unregister(gauge);
+    const counting = await enter("counter", 1);
+    assert.equal(monitor.totals().web!.x, 106);
+    monitor.unregister(counting);
+    assert.equal(monitor.totals().web!.x, 106);
+    await monitor.close();
+    monitor = new UtilizationMonitor({ path, log });
+    await monitor.open();
+    assert.equal(monitor.totals().web!.x, 106);
+    await monitor.close();
+  });
+
   it("cuts names of services to 255, and no character in two", async () => {
     const { monitor } = openMonitor(folder);
     const name = "a".repeat(254);
