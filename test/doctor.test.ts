@@ -215,6 +215,29 @@ describe("utilization doctor, without a supervisor", () => {
     report.says("error", "file", /not a file is in its place, a folder/, /^rm /);
   });
 
+  it("asks nobody to remove what is not a supervisor's", async (t) => {
+    const dir = temporaryFolder(t);
+    const script = join(dir, "server.js");
+    writeFileSync(script, "");
+    const mistaken = await examine(t, ["--socket", script]);
+    mistaken.says("error", "socket", /not a socket/, /^the path of a socket, by --socket$/);
+    const folder = await examine(t, ["--socket", dir]);
+    folder.says("error", "socket", /a folder/, /\/default\.ipc, by --socket$/);
+    const below = await examine(t, ["--dir", join(script, "run")]);
+    below.says("error", "folder", /server\.js\/run" cannot be reached: ENOTDIR$/, /another one/);
+    mkdirSync(join(dir, "data"));
+    const file = await examine(t, ["--dir", dir, "--path", join(dir, "data")]);
+    file.says("error", "file", /a folder/, /--path$/);
+    for (const { findings } of [mistaken, folder, below, file]) {
+      assert.deepEqual(
+        findings.filter(({ fix }) => /^(rm|mv) /.test(fix ?? "")),
+        [],
+      );
+    }
+    const named = await examine(t, ["--dir", dir, "--name", "web"]);
+    named.says("warning", "supervisor", /web\.ipc/, /supervise --dir \S+ --name web$/);
+  });
+
   it("refuses a folder and a file that everybody may write to", async (t) => {
     const dir = temporaryFolder(t);
     writeFileSync(join(dir, "default.shm"), "");

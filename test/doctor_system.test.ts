@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { it } from "node:test";
@@ -85,6 +85,20 @@ it("a worker of another user is told whom to obey", { ...LIMIT, skip: singleUser
   const report = await examineBy(ofUser(STRANGER), folder);
   const fix = /^connect\(\{ owners: \[12345\] \}\) in workers of user 23456$/;
   report.says("warning", "folder", /obeys a supervisor of its own user 23456 or of root$/, fix);
+});
+
+it("a journal of another user is that user's to judge", {
+  ...LIMIT,
+  skip: singleUser,
+}, async (t) => {
+  const scene = new Scene(t);
+  const folder = openFolder(scene, "run", 0o755);
+  const journal = join(folder, "default.shm.journal");
+  writeFileSync(journal, "{}\n", { mode: 0o600 });
+  for (const path of [folder, journal]) run("chown", `${USER}:${USER}`, path);
+  const report = await examineBy([], folder);
+  const fix = /^doctor as the user of the supervisor$/;
+  report.says("error", "journal", /belongs to user 12345, not to 0$/, fix);
 });
 
 it("a folder that this user may not write to", { ...LIMIT, skip: singleUser }, async (t) => {

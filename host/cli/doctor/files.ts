@@ -1,6 +1,7 @@
 // What is in the folder: the socket, the file and its journal.
 
 import { accessSync, constants, lstatSync, type Stats } from "node:fs";
+import { join } from "node:path";
 import { kindOf } from "../../directory.ts";
 import { journalPath } from "../../journal.ts";
 import { JournalError, readJournal } from "../../journal_file.ts";
@@ -8,7 +9,7 @@ import { bootId } from "../../predecessor.ts";
 import { readProc } from "../../proc.ts";
 import { answers, LONGEST_SOCKET_PATH } from "../../unix_socket.ts";
 import { type Findings, modeText, sizeText, word } from "./findings.ts";
-import type { Answer, Place } from "./place.ts";
+import { type Answer, fileBeside, type Place } from "./place.ts";
 
 export async function checkFiles(findings: Findings, place: Place, answer: Answer): Promise<void> {
   await findings.look("socket", () => checkSocket(findings, place, answer));
@@ -30,11 +31,13 @@ export async function tryAnswers(path: string): Promise<Answer> {
 }
 
 async function checkSocket(findings: Findings, place: Place, answer: Answer): Promise<void> {
-  const { socket, file } = place;
+  const { socket, file, isNamed, origin } = place;
   const status = stat(socket);
   if (status !== undefined && !status.isSocket()) {
     const message = `Something that is not a socket is in its place, ${kindOf(status)}: "${socket}"`;
-    findings.error("socket", message, `rm ${word(socket)}`);
+    // What a variable or an option names may be anything of the user's.
+    const other = status.isDirectory() ? join(socket, "default.ipc") : "the path of a socket";
+    findings.error("socket", message, isNamed ? `rm ${word(socket)}` : `${other}, ${origin}`);
     return;
   }
   const access = status === undefined ? "" : `of user ${status.uid}, mode ${modeText(status.mode)}`;
@@ -65,7 +68,7 @@ async function isOwned(file: string): Promise<boolean> {
   }
 }
 
-function checkFile(findings: Findings, { file, isLive, isNamed }: Place): void {
+function checkFile(findings: Findings, { file, socket, isLive, isNamed }: Place): void {
   const status = stat(file);
   if (status === undefined) {
     if (!isLive) return;
@@ -76,7 +79,8 @@ function checkFile(findings: Findings, { file, isLive, isNamed }: Place): void {
   }
   if (!status.isFile()) {
     const message = `Something that is not a file is in its place, ${kindOf(status)}: "${file}"`;
-    findings.error("file", message, `rm ${word(file)}`);
+    const isOurs = isNamed && file === fileBeside(socket);
+    findings.error("file", message, isOurs ? `rm ${word(file)}` : "the path of its file by --path");
     return;
   }
   const { uid, mode, size } = status;
@@ -128,13 +132,19 @@ function checkJournal(findings: Findings, { file, isLive }: Place): void {
   } catch (error) {
     if (!(error instanceof JournalError)) throw error;
     const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+    // The folder's check says so.
+    if (code === "ENOTDIR") return;
+    const user = process.geteuid?.();
+    const path = journalPath(file);
+    // The user that it belongs to may go on with it.
+    const asOwner = "doctor as the user of the supervisor";
     if (code === "EACCES" || code === "EPERM") {
-      const message = `User ${process.geteuid?.()} may not read it`;
-      findings.warning("journal", message, "doctor as the user of the supervisor");
+      findings.warning("journal", `User ${user} may not read it`, asOwner);
       return;
     }
-    const fix = `mv ${word(journalPath(file))} to another place: a new supervisor begins anew`;
-    findings.error("journal", error.message, fix);
+    const isOwn = (stat(path)?.uid ?? user) === user;
+    const fix = `mv ${word(path)} to another place: a new supervisor begins anew`;
+    findings.error("journal", error.message, isOwn ? fix : asOwner);
     return;
   }
   const status = stat(file);

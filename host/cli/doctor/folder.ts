@@ -1,6 +1,14 @@
 // The folder of socket and file: whose it is, who may write to it, and what it is on.
 
-import { accessSync, constants, existsSync, lstatSync, statfsSync, statSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { kindOf } from "../../directory.ts";
 import { isAllowed } from "../../libc.ts";
@@ -41,7 +49,14 @@ function checkPaths(findings: Findings, { socket, file }: Place): void {
 
 function checkOwner(findings: Findings, place: Place): void {
   const { folder, isNamed, isLive, origin } = place;
-  const found = lstatSync(folder, { throwIfNoEntry: false });
+  let found: Stats | undefined;
+  try {
+    found = lstatSync(folder, { throwIfNoEntry: false });
+  } catch (error) {
+    const message = `"${folder}" cannot be reached: ${(error as NodeJS.ErrnoException).code}`;
+    findings.error("folder", message, "another one with --dir or UTILIZATION_DIR");
+    return;
+  }
   if (found === undefined) {
     checkParent(findings, place);
     return;
@@ -55,7 +70,7 @@ function checkOwner(findings: Findings, place: Place): void {
   const status = statSync(folder);
   if (!status.isDirectory()) {
     const message = `"${folder}" is no folder, it is ${kindOf(found)}`;
-    findings.error("folder", message, `remove it, or name another one with --dir`);
+    findings.error("folder", message, `name another one with --dir, or remove it`);
     return;
   }
   const user = process.geteuid?.() ?? status.uid;

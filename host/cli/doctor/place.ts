@@ -1,6 +1,6 @@
 // Where the doctor looks.
 
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { SUPERVISOR_VARIABLE } from "../../directory.ts";
 import { type PlaceOptions, placeToAsk } from "../place.ts";
 
@@ -23,16 +23,20 @@ export interface Place {
 export function placeToExamine(options: PlaceOptions): Omit<Place, "isLive"> {
   const socket = placeToAsk({ ...options, path: undefined });
   const folder = dirname(socket);
-  const file = join(folder, `${basename(socket).replace(/\.ipc$/, "")}.shm`);
   const { path, socket: told } = options;
   const origin = originOf(options);
   return {
     folder,
     socket,
-    file: path === undefined ? file : resolve(path),
+    file: path === undefined ? fileBeside(socket) : resolve(path),
     origin: `by ${origin}`,
     isNamed: told === undefined && origin !== SUPERVISOR_VARIABLE,
   };
+}
+
+/** Where a supervisor that listens on a socket has its file, unless it is told another place. */
+export function fileBeside(socket: string): string {
+  return `${socket.replace(/\.ipc$/, "")}.shm`;
 }
 
 /** What says where. Variables are read only where no option does: Deno would ask for them. */

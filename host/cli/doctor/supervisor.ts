@@ -1,5 +1,6 @@
 // A supervisor that runs, and what it sees.
 
+import { basename } from "node:path";
 import { readJournal } from "../../journal_file.ts";
 import type { JournalHeader } from "../../journal_header.ts";
 import { pidNamespace } from "../../predecessor.ts";
@@ -7,7 +8,7 @@ import { VERSION } from "../../version.ts";
 import { SupervisorClient } from "../supervisor_client.ts";
 import { cut } from "../text_width.ts";
 import { type Findings, word } from "./findings.ts";
-import type { Place } from "./place.ts";
+import { fileBeside, type Place } from "./place.ts";
 
 const PATIENCE_MS = 5000;
 const MOST_NAMES = 12;
@@ -59,7 +60,11 @@ export async function checkSupervisor(findings: Findings, place: Place): Promise
 }
 
 function startCommand({ folder, socket, file, isNamed }: Place): string {
-  if (isNamed) return `utilization supervise --dir ${word(folder)}`;
+  const name = basename(socket, ".ipc");
+  if (isNamed && file === fileBeside(socket)) {
+    const named = name === "default" ? "" : ` --name ${word(name)}`;
+    return `utilization supervise --dir ${word(folder)}${named}`;
+  }
   return `utilization supervise --socket ${word(socket)} --path ${word(file)}`;
 }
 
