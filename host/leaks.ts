@@ -118,10 +118,11 @@ export class Leaks {
     this.#isAnyLeaking = false;
     for (const registration of this.#live.values()) {
       const pairs = this.#pairsOf(registration.group);
-      if (pairs.length === 0) continue;
-      file ??= this.#view();
       const key = keyOf(registration);
-      const own = watchesOf(pairs, this.#watches.get(key), file, registration.offset, now);
+      const known = this.#watches.get(key);
+      if (pairs.length === 0 && known === undefined) continue;
+      file ??= this.#view();
+      const own = this.#carryOver(known, pairs, file, registration.offset, now);
       watches.set(key, own);
       for (const [index, pair] of pairs.entries()) {
         const watch = own.list[index]!;
@@ -129,7 +130,13 @@ export class Leaks {
         if (watch.leaking !== null) this.#isAnyLeaking = true;
       }
     }
-    for (const [key, left] of this.#watches) if (!watches.has(key)) this.#tellOfLeft(left);
+    for (const [key, { pairs, list }] of this.#watches) {
+      if (watches.has(key)) continue;
+      for (const [index, watch] of list.entries()) {
+        const name = printable(pairs[index]!.gauge.name);
+        this.#tellOfGone(watch, `it has left, "${name}" with it`);
+      }
+    }
     this.#watches = watches;
   }
 
@@ -140,13 +147,38 @@ export class Leaks {
     const pairs = this.#pairsOf(registration.group);
     const key = keyOf(registration);
     const known = this.#watches.get(key);
-    if (pairs.length === 0 || known?.pairs === pairs) return;
+    if (known === undefined ? pairs.length === 0 : known.pairs === pairs) return;
     // Of this segment alone: without a mapping, a view is all of the file.
     const { file, segmentSize, now } = this.#allocator;
     const segment = new Uint8Array(segmentSize);
     file.read(segment, registration.offset);
     const view = new DataView(segment.buffer);
-    this.#watches.set(key, watchesOf(pairs, known, view, 0, now()));
+    this.#watches.set(key, this.#carryOver(known, pairs, view, 0, now()));
+  }
+
+  /**
+   * What was known of a worker before it registered anew, perhaps with other fields, holds for the same
+   * gauges.
+   */
+  #carryOver(
+    known: Watches | undefined,
+    pairs: readonly Pair[],
+    file: DataView,
+    segment: number,
+    now: number,
+  ): Watches {
+    if (known === undefined)
+      return { pairs, list: pairs.map((pair) => begin(pair, file, segment, now)) };
+    if (known.pairs === pairs) return known;
+    const list = pairs.map((pair) => {
+      const index = known.pairs.findIndex((other) => isSame(pair, other));
+      return known.list[index] ?? begin(pair, file, segment, now);
+    });
+    for (const [index, watch] of known.list.entries()) {
+      const name = printable(known.pairs[index]!.gauge.name);
+      if (!list.includes(watch)) this.#tellOfGone(watch, `it has no "${name}" any more`);
+    }
+    return { pairs, list };
   }
 
   /** The file as it is now. Not to be kept: it may grow. */
@@ -212,13 +244,8 @@ export class Leaks {
     this.#log.info(`${who} does not leak: "${printable(name)}" is at ${value}`);
   }
 
-  #tellOfLeft({ pairs, list }: Watches): void {
-    for (const [index, { told }] of list.entries()) {
-      if (told === null) continue;
-      this.#log.info(
-        `${told} leaks no more: it has left, "${printable(pairs[index]!.gauge.name)}" with it`,
-      );
-    }
+  #tellOfGone({ told }: Watch, why: string): void {
+    if (told !== null) this.#log.info(`${told} leaks no more: ${why}`);
   }
 
   /** How many workers of each service may leak, by field; services and fields without are left out. */
@@ -270,22 +297,6 @@ export function pairsIn(fields: readonly Field[]): Pair[] {
     const counter = name === undefined ? undefined : counters.get(name);
     return counter === undefined ? [] : [{ gauge, counter }];
   });
-}
-
-/** What was known of a worker before it registered anew, perhaps with other fields, holds for the same gauges. */
-function watchesOf(
-  pairs: readonly Pair[],
-  known: Watches | undefined,
-  file: DataView,
-  segment: number,
-  now: number,
-): Watches {
-  if (known?.pairs === pairs) return known;
-  const list = pairs.map((pair) => {
-    const index = known?.pairs.findIndex((other) => isSame(pair, other)) ?? -1;
-    return known?.list[index] ?? begin(pair, file, segment, now);
-  });
-  return { pairs, list };
 }
 
 function isSame(a: Pair, b: Pair): boolean {

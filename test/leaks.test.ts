@@ -227,6 +227,18 @@ describe("a gauge of what is in flight", () => {
     assert.equal(scene.log.with("leak").length, 2);
   });
 
+  it("ends with its gauge, also of a worker that lives on", async (t) => {
+    const scene = new Clocked(t);
+    const worker = await scene.worker(1, 0, { incarnation: "abc" });
+    scene.pass(WINDOW_MS, () => worker.serve(4));
+    await scene.monitor.register(new ServingWorker(2, 4, { incarnation: "abc" }, [ROWS[0]!]));
+    scene.pass(2000);
+    assert.deepEqual([scene.leaking, scene.lowest], [{}, [undefined]]);
+    assert.deepEqual(scene.log.with("leak").slice(1), [
+      'info Worker 1 of service "web", pid ?, leaks no more: it has no "requests_active" any more',
+    ]);
+  });
+
   it("rests at 0 though it was below once", async (t) => {
     const scene = new Clocked(t);
     const rows = [ROWS[0]!, ["requests_active", "s32", 8]] as const;

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
+import { get } from "node:http";
 import { dirname } from "node:path";
 import { it } from "node:test";
+import { isRunning } from "../fixtures/cli_process.ts";
 import { example, fetchBody, Service, untilMetric } from "./example.ts";
 
 it("a primary of node:cluster sees its workers, and keeps what a killed one counted", {
@@ -24,7 +26,13 @@ it("a primary of node:cluster sees its workers, and keeps what a killed one coun
   await untilMetric(metrics, 'utilization_workers{service="web"} 2');
   await untilMetric(metrics, 'utilization_requests_total{service="web"} 10');
 
+  // One is blocked by then, and must not outlive the primary.
+  const pids = new Set<number>();
+  while (pids.size < 2) pids.add(Number(await fetchBody(server)));
+  get(`${server}block`).on("error", () => {});
+  await untilMetric(metrics, 'utilization_stalled_workers{service="web"} 1');
   service.process.kill("SIGTERM");
   assert.deepEqual(await service.exited, [0, null], service.output);
   assert.equal(existsSync(folder), false);
+  assert.deepEqual([...pids].filter(isRunning), []);
 });

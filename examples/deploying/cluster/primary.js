@@ -2,6 +2,7 @@
 // find it by their environment, and are started again when they die.
 
 import cluster from "node:cluster";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Supervisor, UtilizationMonitor } from "utilization-monitor";
 import { HttpServer } from "utilization-monitor/http";
+
+/** How long workers may take to end. */
+const GRACE_MS = 5000;
 
 const { RUNTIME_DIRECTORY, WORKERS = String(availableParallelism()), METRICS } = process.env;
 // Under systemd the folder stays, and the next supervisor goes on with what is in it.
@@ -46,7 +50,13 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
 
 async function stop() {
   isStopping = true;
-  await new Promise((resolve) => cluster.disconnect(resolve));
+  const workers = Object.values(cluster.workers);
+  const gone = Promise.all(workers.map((worker) => once(worker, "exit")));
+  cluster.disconnect();
+  // One that is blocked does not hear it, and would outlive the primary.
+  await Promise.race([gone, sleep(GRACE_MS)]);
+  for (const worker of workers) if (!worker.isDead()) worker.process.kill("SIGKILL");
+  await gone;
   await http.close();
   await supervisor.close();
   if (RUNTIME_DIRECTORY === undefined) rmSync(folder, { recursive: true });

@@ -29,8 +29,8 @@ export async function checkMapping(findings: Findings, folder: string): Promise<
   const where = writable(folder);
   const path = join(where, `.doctor-${randomBytes(4).toString("hex")}`);
   // By the file system of Node.js: on Deno, what that may not write it could not remove either.
-  writeFileSync(path, new Uint8Array(TRIAL_BYTES), { flag: "wx", mode: 0o600 });
   try {
+    writeFileSync(path, new Uint8Array(TRIAL_BYTES), { flag: "wx", mode: 0o600 });
     const skew = statSync(path).mtimeMs - Date.now();
     const problem = mapping === "none" ? null : tryOut(path);
     const name = [mapping, versionOf(mapping)].filter(Boolean).join(" ");
