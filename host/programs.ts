@@ -3,8 +3,10 @@
 
 import { extname } from "node:path";
 
-const extension = extname(new URL(import.meta.url).pathname);
-const file = (path: string): URL => new URL(path, import.meta.url);
+// Bundled as CommonJS there is none; an application that is has no use for these files.
+const here: string = import.meta.url ?? "file:///programs.js";
+const extension = extname(new URL(here).pathname);
+const file = (path: string): URL => new URL(path, here);
 
 /** The programs of the command line. */
 export const PROGRAMS: URL = file("./cli/");

@@ -108,37 +108,53 @@ for (const name of LIBRARIES) {
 
     it("tells no family twice: of monitors that are added twice, or beside a gauge", async (t) => {
       const { monitor, log } = await makeScene(t);
-      const schema = Schema.build({ jobs: "u32", jobs_total: "u64", requests: "u32" });
+      const schema = Schema.build({
+        jobs: "u32",
+        jobs_total: "u64",
+        requests: "u32",
+        busy_count: "u32",
+        idle: "u32",
+      });
       const rows = schema.toRows() as unknown as FakeWorker["rows"];
       const worker = new FakeWorker(101, { name: "api" }, rows, BYTES);
       await monitor.register(worker);
-      const { Registry, Counter } = library as PromClient;
+      const { Registry, Counter, Gauge, Histogram } = library as PromClient;
       const registry = new Registry<OpenMetricsContentType>();
-      new Counter({ name: "own_requests_total", help: "Own.", registers: [registry] });
+      const registers = [registry];
+      new Counter({ name: "own_requests_total", help: "Own.", registers });
+      // Whose samples are called as our gauge, and one that is called as a counter.
+      new Histogram({ name: "own_busy", help: "Own.", registers });
+      new Gauge({ name: "own_idle_total", help: "Own.", registers });
       const options = { log, namespace: "own" };
       const removes = [1, 2].map(() => addMonitors(registry, [monitor], options));
       const heads = async (): Promise<string[]> =>
         (await registry.metrics())
           .split("\n")
-          .filter((line) => /^# TYPE own_(req|jobs)/.test(line));
+          .filter((line) => /^# TYPE own_(req|jobs|busy|idle)/.test(line));
       assert.deepEqual(await heads(), [
         "# TYPE own_requests_total counter",
+        "# TYPE own_busy histogram",
+        "# TYPE own_idle_total gauge",
         "# TYPE own_requests_active gauge",
         "# TYPE own_jobs_total counter",
         "# TYPE own_jobs gauge",
         "# TYPE own_requests gauge",
+        "# TYPE own_idle gauge",
       ]);
       registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
       for (let scrape = 0; scrape < 2; scrape++) {
         assert.deepEqual(await heads(), [
           "# TYPE own_requests counter",
+          "# TYPE own_busy histogram",
+          "# TYPE own_idle_total gauge",
           "# TYPE own_requests_active gauge",
           "# TYPE own_jobs_total unknown",
           "# TYPE own_jobs gauge",
+          "# TYPE own_idle gauge",
         ]);
       }
       for (const remove of removes.reverse()) remove();
-      assert.equal((await heads()).length, 1);
+      assert.equal((await heads()).length, 3);
     });
 
     it("is known to registries that are merged, and adds default labels", async (t) => {

@@ -11,7 +11,7 @@ export interface OpenFamily extends MetricFamily {
 }
 
 /** What may be added to a family's name, `_created` by OpenMetrics. */
-const SUFFIXES: Readonly<Record<MetricType, readonly string[]>> = {
+export const SUFFIXES: Readonly<Record<MetricType, readonly string[]>> = {
   counter: [""],
   gauge: [""],
   histogram: ["", "_bucket", "_sum", "_count", "_created"],

@@ -1,6 +1,7 @@
 // Our families in a registry of `prom-client` or `@prometheus-io/client`, beside the metrics of its own.
 
 import type { MetricFamily } from "./family.ts";
+import { SUFFIXES } from "./family_set.ts";
 
 /** What is used of a registry: in both libraries the same. */
 export interface PrometheusRegistry {
@@ -57,13 +58,17 @@ export function addToRegistry(
     const own = list.call(registry, aggregator);
     if (!isAdded || (aggregator ?? AGGREGATOR) !== AGGREGATOR) return own;
     const families = read();
-    const taken = new Set(own.map((metric) => (metric as RegisteredMetric).name));
     const isOpen = registry.contentType.startsWith("application/openmetrics-text");
     // There a counter is a family without `_total`.
     const familyOf = (name: string): string => (isOpen ? name.replace(/_total$/, "") : name);
-    if (isOpen) for (const name of [...taken]) taken.add(familyOf(name));
+    const taken = new Set<string>();
+    for (const { name, type } of own as RegisteredMetric[]) {
+      for (const suffix of type === "unknown" ? [""] : SUFFIXES[type]) taken.add(name + suffix);
+      if (type === "counter") taken.add(familyOf(name));
+    }
     for (const { name, help, type } of families.values()) {
-      if (taken.has(name) || registry.getSingleMetric(name) !== undefined) {
+      const isKnown = SUFFIXES[type].some((suffix) => taken.has(name + suffix));
+      if (isKnown || registry.getSingleMetric(name) !== undefined) {
         onConflict(name);
         continue;
       }
