@@ -35,7 +35,7 @@ it("PM2 runs a supervisor, and services in both modes that it sees", {
     PORT,
     ADMIN_PORT,
     METRICS,
-    UTILIZATION_DIR: join(home, "run"),
+    UTILIZATION_DIR: undefined,
     PM2_HOME: join(home, "pm2"),
     PM2_DISABLE_VERSION_CHECK: "true",
   };

@@ -15,8 +15,9 @@ import { HttpServer } from "utilization-monitor/http";
 const GRACE_MS = 5000;
 
 const { RUNTIME_DIRECTORY, WORKERS = String(availableParallelism()), METRICS } = process.env;
-// Under systemd the folder stays, and the next supervisor goes on with what is in it.
-const folder = RUNTIME_DIRECTORY ?? mkdtempSync(join(tmpdir(), "web-"));
+// Under systemd, which separates several by colons, the folder stays, and the next supervisor goes on
+// with what is in it.
+const folder = RUNTIME_DIRECTORY?.split(":")[0] ?? mkdtempSync(join(tmpdir(), "web-"));
 const monitor = new UtilizationMonitor({ path: join(folder, "default.shm") });
 const supervisor = await Supervisor.listen({
   socket: join(folder, "default.ipc"),

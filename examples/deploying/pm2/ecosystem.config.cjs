@@ -1,5 +1,6 @@
 // pm2 start ecosystem.config.cjs: a supervisor, and two services that it sees, one in each mode of PM2.
 
+const { homedir } = require("node:os");
 const { dirname, join } = require("node:path");
 const { pathToFileURL } = require("node:url");
 
@@ -9,7 +10,9 @@ const utilization = join(
   dirname(require.resolve("utilization-monitor/package.json")),
   "dist/host/cli/main.js",
 );
-const folder = process.env.UTILIZATION_DIR ?? "/run/utilization";
+const { METRICS = "9464", PM2_HOME = join(homedir(), ".pm2"), UTILIZATION_DIR } = process.env;
+// PM2's own is on a disk as a rule. In memory it would cost less, but must outlast a logout.
+const folder = UTILIZATION_DIR ?? join(PM2_HOME, "utilization");
 // Not NODE_OPTIONS in `env`: in cluster mode PM2 sets that when Node.js has started already.
 const node_args = ["--import", pathToFileURL(auto).href];
 const env = { UTILIZATION_SUPERVISOR: join(folder, "default.ipc") };
@@ -20,7 +23,7 @@ module.exports = {
     {
       name: "utilization",
       script: utilization,
-      args: `supervise --dir ${folder} --http ${process.env.METRICS ?? "9464"}`,
+      args: ["supervise", "--dir", folder, "--http", METRICS],
       // Two of one folder cannot be: the second one is refused.
       exec_mode: "fork",
       // Its line of JSON every ten seconds; the log goes to standard error.
