@@ -4,6 +4,7 @@
 // turn away, and rejects when the plug-in refuses the message.
 
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { serveWorker } from "../hosts/workerd/serve.js";
 
 const sdk = new URL(
@@ -13,7 +14,7 @@ const sdk = new URL(
 
 /** workerd, by HTTP. */
 export async function openWorkerd() {
-  const { url, stop } = await serveWorker(new URL("config.capnp", import.meta.url));
+  const { url, stop } = await serveWorker(fileURLToPath(new URL("config.capnp", import.meta.url)));
   return {
     async decide(message) {
       const response = await fetch(url, { method: "POST", body: message });

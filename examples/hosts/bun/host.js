@@ -1,5 +1,3 @@
-import { core, toolHost, vectors } from "../support.js";
+import { toolHost } from "../support.js";
 
-const main = "examples/hosts/bun/main.js";
-
-export const bun = toolHost("bun", "bun", "run", main, core, ...vectors);
+export const bun = toolHost("bun", "bun", ["run"]);

@@ -9,8 +9,7 @@ import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { output, vectors } from "../support.js";
-import { serve } from "./serve.js";
+import { output, runner, vectors, withCopy } from "../support.js";
 
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const playwright = new URL(
@@ -44,18 +43,19 @@ export const chromium = {
     const { stdout } = spawnSync(executablePath, ["--version"], { encoding: "utf8" });
     return /\d[\d.]+/.exec(stdout)?.[0] ?? "unknown";
   },
-  async run() {
-    const ends = [];
-    try {
-      return await check((end) => ends.push(end));
-    } finally {
-      for (const end of ends.reverse()) await end();
-    }
-  },
+  run: () =>
+    withCopy("chromium", [runner, "build/layout.js", "build/field_type.js"], async (copy) => {
+      const ends = [];
+      try {
+        return await check(copy, (end) => ends.push(end));
+      } finally {
+        for (const end of ends.reverse()) await end();
+      }
+    }),
 };
 
-async function check(atEnd) {
-  const page = await openPage(atEnd);
+async function check(copied, atEnd) {
+  const page = await openPage(copied, atEnd);
   // What its policy forbids is such an error, too.
   const errors = [];
   page.on("pageerror", ({ message }) => errors.push(message));
@@ -109,8 +109,9 @@ async function drop(page, paths) {
   await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
 }
 
-/** The page, in a browser with a fresh profile. */
-async function openPage(atEnd) {
+/** The page, as the copy serves it, in a browser with a fresh profile. */
+async function openPage(copied, atEnd) {
+  const { serve } = await import(join(copied, "examples/hosts/chromium/serve.js"));
   const { server, url } = await serve();
   atEnd(() => {
     server.close();
@@ -175,7 +176,7 @@ function local(name) {
 
 function status(socket, ...options) {
   const main = "dist/host/cli/main.js";
-  return output(process.execPath, main, "status", "--socket", socket, ...options);
+  return output(process.execPath, [main, "status", "--socket", socket, ...options]);
 }
 
 /** The processes of the workers that have counted something. */

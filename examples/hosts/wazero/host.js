@@ -1,10 +1,8 @@
 // With Debian's Go and its package of wazero's sources.
 
 import { existsSync, readdirSync } from "node:fs";
-import { cases, core, output, vectors } from "../support.js";
+import { cases, core, output, vectors, withCopy } from "../support.js";
 
-const folder = "examples/hosts/wazero";
-const built = "build/hosts/wazero";
 const pack = "golang-github-tetratelabs-wazero-dev";
 const sources = "/usr/share/gocode/src/github.com/tetratelabs/wazero";
 
@@ -20,14 +18,16 @@ function findGo() {
 
 export const wazero = {
   name: "wazero",
-  version: () => output("dpkg-query", "--show", pack).trim().split("\t")[1],
+  version: () => output("dpkg-query", ["--show", pack]).trim().split("\t")[1],
   missing() {
     if (!existsSync(sources)) return `${sources} is missing: apt-get install ${pack}`;
     return findGo() === undefined ? "Go is not installed: apt-get install golang-go" : null;
   },
   run() {
-    const env = ["GO111MODULE=off", "GOPATH=/usr/share/gocode"];
-    output("env", ...env, findGo(), "build", "-o", built, `./${folder}`);
-    return cases(built, core, ...vectors);
+    const build = [findGo(), "build", "-o", "wazero", "./examples/hosts/wazero"];
+    return withCopy("wazero", [], (copy) => {
+      output("env", ["GO111MODULE=off", "GOPATH=/usr/share/gocode", ...build], copy);
+      return cases("./wazero", [core, ...vectors], copy);
+    });
   },
 };

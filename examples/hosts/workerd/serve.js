@@ -1,17 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { program } from "../../../test/tools/programs.js";
 
 /**
  * Runs workerd by a configuration whose socket is on port 0.
  *
- * @param {URL} config
+ * @param {string} config its path.
  * @returns {Promise<{url: string, stop: () => Promise<void>}>}
  */
 export async function serveWorker(config) {
-  const child = spawn(program("workerd"), ["serve", fileURLToPath(config), "--control-fd", "3"], {
+  const child = spawn(program("workerd"), ["serve", config, "--control-fd", "3"], {
     stdio: ["ignore", "ignore", "pipe", "pipe"],
   });
   const ended = once(child, "exit");
