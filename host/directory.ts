@@ -100,6 +100,7 @@ function whyNot({ code, message }: NodeJS.ErrnoException, path: string): string 
     return `user ${user} cannot reach folder "${folder}" (${reason})`;
   }
   if (!status.isDirectory()) return `"${folder}" is not a folder`;
+  if (code === "EISDIR") return "a folder is in its place";
   if (code === "EROFS") return `folder "${folder}" is on a read-only file system`;
   if (code === "ENOSPC" || code === "EDQUOT") return `the file system of "${folder}" is full`;
   if (code !== "EACCES" && code !== "EPERM") return message;

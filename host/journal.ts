@@ -19,6 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import { clearTimeout, setTimeout } from "node:timers";
+import { cannot } from "./directory.ts";
 import { jsonText } from "./exact_json.ts";
 import type { JournalHeader } from "./journal_header.ts";
 import { type Change, JournalState } from "./journal_state.ts";
@@ -66,13 +67,18 @@ export class Journal {
   /**
    * Writes the journal of `file` anew: the header, and what `state` holds.
    *
-   * @throws {Error} the system's, when it cannot be created.
+   * @throws {Error} when it cannot be created, and why.
    */
   constructor(file: string, options: JournalOptions) {
     this.path = journalPath(file);
     this.state = options.state ?? new JournalState();
     this.#options = options;
-    this.#rewrite();
+    try {
+      this.#rewrite();
+    } catch (error) {
+      const { path, dest = path } = error as NodeJS.ErrnoException & { dest?: string };
+      throw cannot("write journal", dest ?? this.path, error);
+    }
   }
 
   /** The number of a new registration. */

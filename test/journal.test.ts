@@ -178,6 +178,14 @@ describe("Journal", () => {
     assert.equal(readJournal(file)!.state.isEmpty, true);
   });
 
+  it("names what is in its place", (t) => {
+    const file = join(temporaryFolder(t), "default.shm");
+    mkdirSync(journalPath(file));
+    assert.throws(() => open(file), {
+      message: `Cannot write journal "${journalPath(file)}": a folder is in its place`,
+    });
+  });
+
   it("says once that it cannot be written, leaves none that lacks a line, and recovers", async (t) => {
     const folder = join(temporaryFolder(t), "inner");
     mkdirSync(folder);
