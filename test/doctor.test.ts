@@ -135,7 +135,8 @@ describe("utilization doctor, with a supervisor", () => {
     const cli = startCli(t, ["supervise", ...place]);
     await cli.until("a line", () => cli.lines.length === 1);
     const report = await examine(t, ["--dir", dir]);
-    report.says("error", "socket", /but a supervisor owns/, /--name of its own/);
+    report.says("error", "socket", /but a supervisor owns/, /^--socket with that of the owner/);
+    report.isSilentAbout("supervisor");
     const other = await examine(t, place);
     assert.deepEqual(other.errors, []);
   });

@@ -62,10 +62,12 @@ it("a worker of another user is told what keeps it out", {
     /--group/,
   );
   report.says("warning", "journal", /^User 23456 may not read it$/, /the user of the supervisor/);
-  assert.equal(
-    report.findings.some(({ check }) => check === "supervisor"),
-    false,
-  );
+  report.isSilentAbout("supervisor");
+  chmodSync(folder, 0o700);
+  run("chown", `${USER}:${USER}`, folder);
+  const shut = await examineBy(ofUser(STRANGER), folder);
+  assert.deepEqual(shut.errors, ["socket"], "nothing that it cannot see is called wrong");
+  shut.says("warning", "folder", /obeys a supervisor of its own user 23456 or of root$/);
 });
 
 it("a worker of another user is told whom to obey", { ...LIMIT, skip: singleUser }, async (t) => {
@@ -99,6 +101,28 @@ it("a journal of another user is that user's to judge", {
   const report = await examineBy([], folder);
   const fix = /^doctor as the user of the supervisor$/;
   report.says("error", "journal", /belongs to user 12345, not to 0$/, fix);
+});
+
+it("a file of another user is that user's to go on with", {
+  ...LIMIT,
+  skip: singleUser,
+}, async (t) => {
+  const scene = new Scene(t);
+  const folder = openFolder(scene, "run", 0o755);
+  const file = join(folder, "default.shm");
+  writeFileSync(file, "", { mode: 0o600 });
+  run("chown", `${USER}:${USER}`, folder);
+  const own = await examineBy(ofUser(USER), folder);
+  own.says(
+    "error",
+    "file",
+    /of user 0, .*: no supervisor of user 12345 goes on with it$/,
+    /--name/,
+  );
+  run("chown", `${USER}:${USER}`, file);
+  const fix = /^doctor as the user of the supervisor$/;
+  const root = await examineBy([], folder);
+  root.says("warning", "file", /of user 12345, .*: no supervisor of user 0 goes on with it$/, fix);
 });
 
 it("a folder that this user may not write to", { ...LIMIT, skip: singleUser }, async (t) => {
@@ -158,10 +182,15 @@ it("a /proc that hides others, and few descriptors", {
   const scene = new Scene(t);
   const folder = openFolder(scene, "run", 0o755);
   chmodSync(folder, 0o777);
-  const script = "mount -o remount,hidepid=2 /proc; ulimit -n 300";
-  const report = await examineBy([...CONTAINED, ...after(script, ofUser(STRANGER))], folder);
+  const examined = (options: string) => {
+    const script = `mount -o remount,${options} /proc; ulimit -n 300`;
+    return examineBy([...CONTAINED, ...after(script, ofUser(STRANGER))], folder);
+  };
+  const report = await examined("hidepid=2");
   report.says("warning", "visibility", /hidepid=(2|invisible)/, /gid= of \/proc$/);
   report.says("warning", "descriptors", /^300 for a process/, /^LimitNOFILE=16384/);
+  const seeing = await examined(`hidepid=2,gid=${STRANGER}`);
+  seeing.says("ok", "visibility", /can be seen$/);
 });
 
 it("a /proc without the id of this start", { ...LIMIT, skip: uncontainable }, async (t) => {

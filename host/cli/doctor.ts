@@ -43,8 +43,8 @@ export function doctor(args: readonly string[]): Promise<number> {
 async function examine(options: PlaceOptions): Promise<Findings> {
   const findings = new Findings();
   const found = placeToExamine(options);
-  const answer = await tryAnswers(found.socket);
-  const place = { ...found, isLive: answer === "live" };
+  const answer = await tryAnswers(found);
+  const place = { ...found, isLive: answer === "live" || answer === "unreachable" };
 
   findings.begin("Runtime");
   await checkRuntime(findings);
@@ -56,7 +56,7 @@ async function examine(options: PlaceOptions): Promise<Findings> {
 
   findings.begin("Supervisor");
   let seen: Seen | null = null;
-  if (answer !== "unreachable") {
+  if (answer !== "unreachable" && answer !== "elsewhere") {
     await findings.look("supervisor", async () => {
       seen = await checkSupervisor(findings, place);
     });

@@ -33,6 +33,14 @@ export class Report {
     if (fix !== undefined) assert.match(found.fix ?? "", fix);
   }
 
+  /** Has no line of this check. */
+  isSilentAbout(check: string): void {
+    assert.deepEqual(
+      this.findings.filter((found) => found.check === check),
+      [],
+    );
+  }
+
   /** The checks that found an error. */
   get errors(): string[] {
     return this.findings.filter(({ level }) => level === "error").map(({ check }) => check);

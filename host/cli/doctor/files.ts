@@ -11,26 +11,37 @@ import { answers, LONGEST_SOCKET_PATH } from "../../unix_socket.ts";
 import { type Findings, modeText, sizeText, word } from "./findings.ts";
 import { type Answer, fileBeside, type Place } from "./place.ts";
 
+/** Who may go on with what this user may not. */
+const AS_SUPERVISOR = "doctor as the user of the supervisor";
+
 export async function checkFiles(findings: Findings, place: Place, answer: Answer): Promise<void> {
   await findings.look("socket", () => checkSocket(findings, place, answer));
-  await findings.look("file", () => checkFile(findings, place));
+  await findings.look("file", () => checkFile(findings, place, answer));
   await findings.look("journal", () => checkJournal(findings, place));
 }
 
 /** Whether a supervisor listens there. */
-export async function tryAnswers(path: string): Promise<Answer> {
-  // The system would cut a longer one.
-  if (Buffer.byteLength(path) > LONGEST_SOCKET_PATH) return "absent";
-  try {
-    if (await answers(path)) return "live";
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EACCES" || code === "EPERM") return "unreachable";
-  }
-  return stat(path) === undefined ? "absent" : "stale";
+export async function tryAnswers(place: Pick<Place, "socket" | "file">): Promise<Answer> {
+  const { socket, file } = place;
+  const answer = await tryOne(socket);
+  if (answer !== null) return answer;
+  if ((await tryOne(`${file}.lock`)) === "live") return "elsewhere";
+  return stat(socket) === undefined ? "absent" : "stale";
 }
 
-async function checkSocket(findings: Findings, place: Place, answer: Answer): Promise<void> {
+/** Null where nobody listens. */
+async function tryOne(path: string): Promise<"live" | "unreachable" | null> {
+  // The system would cut a longer one.
+  if (Buffer.byteLength(path) > LONGEST_SOCKET_PATH) return null;
+  try {
+    return (await answers(path)) ? "live" : null;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "EACCES" || code === "EPERM" ? "unreachable" : null;
+  }
+}
+
+function checkSocket(findings: Findings, place: Place, answer: Answer): void {
   const { socket, file, isNamed, origin } = place;
   const status = stat(socket);
   if (status !== undefined && !status.isSocket()) {
@@ -44,15 +55,16 @@ async function checkSocket(findings: Findings, place: Place, answer: Answer): Pr
   if (answer === "unreachable") {
     const user = process.geteuid?.();
     const message = `User ${user} may not connect to "${socket}" ${access}`.trimEnd();
-    findings.error("socket", message, "supervise --mode 0660 --group NAME, in a folder of 0750");
+    const fix = "supervise --mode 0660 --group NAME in a folder of 0750, or a folder of one's own";
+    findings.error("socket", message, fix);
   } else if (answer === "live") {
     findings.ok("socket", `"${socket}" ${access}`);
-  } else if (await isOwned(file)) {
+  } else if (answer === "elsewhere") {
     const message = `Nobody listens on "${socket}", but a supervisor owns "${file}"`;
     findings.error(
       "socket",
       message,
-      "a --name of its own for each supervisor, or one of them ends",
+      "--socket with that of the owner, or another --name or --dir",
     );
   } else if (answer === "stale") {
     const message = `Nobody listens on "${socket}": its supervisor was killed`;
@@ -60,18 +72,11 @@ async function checkSocket(findings: Findings, place: Place, answer: Answer): Pr
   }
 }
 
-async function isOwned(file: string): Promise<boolean> {
-  try {
-    return await answers(`${file}.lock`);
-  } catch {
-    return false;
-  }
-}
-
-function checkFile(findings: Findings, { file, socket, isLive, isNamed }: Place): void {
+function checkFile(findings: Findings, place: Place, answer: Answer): void {
+  const { file, socket, isLive, isNamed } = place;
   const status = stat(file);
   if (status === undefined) {
-    if (!isLive) return;
+    if (answer !== "live") return;
     const message = `"${file}" is not there, though a supervisor runs`;
     if (isNamed) findings.error("file", `${message}: it was removed`, "restart the supervisor");
     else findings.warning("file", message, "--path with the path of its file");
@@ -89,9 +94,11 @@ function checkFile(findings: Findings, { file, socket, isLive, isNamed }: Place)
   if ((mode & 0o002) !== 0) {
     const reason = `${message}: everybody may write to it`;
     findings.error("file", reason, `chmod o= ${word(file)}, and --mode 0660 --group NAME`);
-  } else if (uid !== user && uid !== 0 && user !== 0 && !isLive) {
+  } else if (uid !== user && !isLive) {
     const reason = `${message}: no supervisor of user ${user} goes on with it`;
-    findings.error("file", reason, "another --name or --dir");
+    // Root looks after those of others.
+    if (user === 0) findings.warning("file", reason, AS_SUPERVISOR);
+    else findings.error("file", reason, "another --name or --dir");
   } else if (isLive && refusal(file) !== null) {
     const reason = `${message}: user ${user} may not write to it (${refusal(file)})`;
     const fix =
@@ -136,15 +143,13 @@ function checkJournal(findings: Findings, { file, isLive }: Place): void {
     if (code === "ENOTDIR") return;
     const user = process.geteuid?.();
     const path = journalPath(file);
-    // The user that it belongs to may go on with it.
-    const asOwner = "doctor as the user of the supervisor";
     if (code === "EACCES" || code === "EPERM") {
-      findings.warning("journal", `User ${user} may not read it`, asOwner);
+      findings.warning("journal", `User ${user} may not read it`, AS_SUPERVISOR);
       return;
     }
     const isOwn = (stat(path)?.uid ?? user) === user;
     const fix = `mv ${word(path)} to another place: a new supervisor begins anew`;
-    findings.error("journal", error.message, isOwn ? fix : asOwner);
+    findings.error("journal", error.message, isOwn ? fix : AS_SUPERVISOR);
     return;
   }
   const status = stat(file);

@@ -4,8 +4,11 @@ import { dirname, resolve } from "node:path";
 import { SUPERVISOR_VARIABLE } from "../../directory.ts";
 import { type PlaceOptions, placeToAsk } from "../place.ts";
 
-/** Whether somebody listens on a socket: unreachable is one that we may not connect to. */
-export type Answer = "live" | "stale" | "absent" | "unreachable";
+/**
+ * Whether somebody listens on a socket: unreachable is one that we may not connect to, elsewhere one
+ * that listens on another socket, and owns the file.
+ */
+export type Answer = "live" | "stale" | "absent" | "unreachable" | "elsewhere";
 
 export interface Place {
   readonly folder: string;
@@ -15,7 +18,7 @@ export interface Place {
   readonly origin: string;
   /** Whether a supervisor would make the folder, and be as strict about it. */
   readonly isNamed: boolean;
-  /** Whether a supervisor listens on the socket. */
+  /** Whether a supervisor listens on the socket, or may do so where we cannot connect. */
   readonly isLive: boolean;
 }
 

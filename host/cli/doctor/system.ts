@@ -68,17 +68,23 @@ function checkVisibility(findings: Findings): void {
     const message = "The id of this start of the machine is hidden: each supervisor begins anew";
     findings.warning("visibility", message, "leave out ProcSubset=pid: /proc/sys must be there");
   }
-  const hiding = readMounts()
+  const options = readMounts()
     .filter(({ point }) => point === "/proc")
-    .flatMap(({ options }) => options)
-    .find((option) => /^hidepid=(?!0$|off$)/.test(option));
-  const isRoot = process.geteuid?.() === 0;
-  if (hiding === undefined || isRoot) {
+    .flatMap(({ options }) => options);
+  const hiding = options.find((option) => /^hidepid=(?!0$|off$)/.test(option));
+  // From root, and from those of one group, by default root's, nothing is hidden.
+  const seers = options.find((option) => option.startsWith("gid="))?.slice("gid=".length) ?? "0";
+  if (hiding === undefined || process.geteuid?.() === 0 || groups().includes(seers)) {
     findings.ok("visibility", "processes of all users can be seen");
     return;
   }
   const message = `/proc hides processes of other users (${hiding}): their segments are free after 60 s only`;
   findings.warning("visibility", message, "supervisor and workers of one user, or gid= of /proc");
+}
+
+function groups(): string[] {
+  const lines = readProc("/proc/self/status").matchAll(/^G(?:id|roups):(.*)$/gm);
+  return [...lines].flatMap(([, ids]) => ids!.trim().split(/\s+/));
 }
 
 function checkContainer(findings: Findings): void {
