@@ -2,11 +2,10 @@
 // and are compiled if it is.
 
 import { extname } from "node:path";
+import { LOCATION } from "./location.ts";
 
-// Bundled as CommonJS there is none; an application that is has no use for these files.
-const here: string = import.meta.url ?? "file:///programs.js";
-const extension = extname(new URL(here).pathname);
-const file = (path: string): URL => new URL(path, here);
+const extension = extname(new URL(LOCATION).pathname);
+const file = (path: string): URL => new URL(path, LOCATION);
 
 /** The programs of the command line. */
 export const PROGRAMS: URL = file("./cli/");

@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { LOCATION } from "../location.ts";
 import type { Mapper } from "./types.ts";
 
 /** What we use of koffi. A pointer is opaque: a bigint today, an object in older versions. */
@@ -23,7 +24,7 @@ export function loadKoffi(): Mapper {
   const pageSizeName = PAGE_SIZE_NAMES[process.platform];
   if (pageSizeName === undefined) throw new Error(`koffi cannot map files on ${process.platform}`);
 
-  const require = createRequire(import.meta.url);
+  const require = createRequire(LOCATION);
   let path: string;
   try {
     path = require.resolve("koffi");

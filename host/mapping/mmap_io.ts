@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { isMainThread } from "node:worker_threads";
+import { LOCATION } from "../location.ts";
 import type { Mapper } from "./types.ts";
 
 /** What we use of it: its own types do not fit its exports. */
@@ -23,7 +24,7 @@ export function loadMmapIo(): Mapper {
   // Its binary registers once in a process: whichever thread came first would take it from all.
   if (!isMainThread) throw new Error("mmap-io cannot be used in worker threads");
 
-  const require = createRequire(import.meta.url);
+  const require = createRequire(LOCATION);
   let path: string;
   try {
     path = require.resolve("mmap-io");

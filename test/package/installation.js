@@ -50,11 +50,12 @@ export class Installation {
    * @param {{worker: string, supervise: string}} example
    * @param {object} environment
    * @param {string} mapping that the workers must have.
+   * @param {string} commonJs the second worker.
    * @returns {Promise<string>} what the supervisor has read.
    */
-  async runExample({ worker, supervise }, environment, mapping) {
+  async runExample({ worker, supervise }, environment, mapping, commonJs = asCommonJs(worker)) {
     writeFileSync(join(this.folder, "worker.mjs"), worker);
-    writeFileSync(join(this.folder, "worker.cjs"), asCommonJs(worker));
+    writeFileSync(join(this.folder, "worker.cjs"), commonJs);
     const run = join(this.folder, `run-${process.hrtime.bigint()}`);
     const env = { ...environment, UTILIZATION_DIR: run };
     // In place of the usual ten seconds.

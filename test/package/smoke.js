@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "nod
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildSync } from "esbuild";
 import { program } from "../tools/programs.js";
 import { check, output } from "./checks.js";
 import { checkFirstMinute } from "./first_minute.js";
@@ -79,6 +80,10 @@ async function main() {
     }
   }
   const [first, last] = [installations.at(0), installations.at(-1)];
+  await check("README's example, bundled as CommonJS", () => {
+    const example = firstExample(root);
+    return first.runExample(example, withNpm, "koffi", bundled(example.worker, first.folder));
+  });
   for (const [label, runtime] of runtimes) {
     await check(`a server is run, loaded and looked at, on ${label}`, () =>
       checkFirstMinute(first.folder, runtime),
@@ -98,6 +103,20 @@ async function main() {
     [version]: join(root, "node_modules/typescript/bin/tsc"),
   };
   await checkTypes(root, first.folder, compilers, nodes);
+}
+
+/** A worker that is instrumented too, and all that it imports from `folder`, in one file. */
+function bundled(worker, folder) {
+  const { outputFiles } = buildSync({
+    stdin: { contents: `import "${name}/auto";\n${worker}`, resolveDir: folder },
+    bundle: true,
+    format: "cjs",
+    platform: "node",
+    write: false,
+    // Of import.meta, which is empty there.
+    logLevel: "error",
+  });
+  return outputFiles[0].text;
 }
 
 /** The npm that runs this, or else the one on the PATH. */

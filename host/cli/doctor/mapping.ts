@@ -5,6 +5,7 @@ import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } fr
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { LOCATION } from "../../location.ts";
 import { openFile, selectMapping } from "../../mapping/index.ts";
 import { type Findings, word } from "./findings.ts";
 
@@ -88,7 +89,7 @@ function writable(folder: string): string {
 function versionOf(mapping: string): string {
   if (mapping !== "koffi" && mapping !== "mmap-io") return "";
   try {
-    const { version } = createRequire(import.meta.url)(`${mapping}/package.json`);
+    const { version } = createRequire(LOCATION)(`${mapping}/package.json`);
     return String(version);
   } catch {
     return "";
